@@ -1,0 +1,27 @@
+# epass_library(FOLDER DEPENDS folder... LINK target...): the library epass_FOLDER from every .cc of src/FOLDER.
+# A folder may include only the folders that it DEPENDS on, directly or through them: scripts/check holds it to that.
+function(epass_library folder)
+  cmake_parse_arguments(arg "" "" "DEPENDS;LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cc)
+  if(sources)
+    add_library(epass_${folder} STATIC ${sources})
+    set(kind PUBLIC)
+    epass_warnings(epass_${folder})
+  else()
+    add_library(epass_${folder} INTERFACE)
+    set(kind INTERFACE)
+  endif()
+  target_include_directories(epass_${folder} ${kind}
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/epass>)
+  foreach(dependency ${arg_DEPENDS})
+    target_link_libraries(epass_${folder} ${kind} epass_${dependency})
+  endforeach()
+  target_link_libraries(epass_${folder} ${kind} ${arg_LINK})
+endfunction()
+
+function(epass_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion)
+  if(EPASS_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()

@@ -1,0 +1,164 @@
+#pragma once
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/check.h"
+#include "base/id.h"
+
+namespace epass {
+
+// Owns every entity of one kind. Storage is chunks of 2^k entries: references stay valid while the table grows,
+// nothing is moved or copied, and copying a table is a plain deep copy.
+template <class Key, class T>
+class Table {
+  static constexpr uint32_t kShift = 10;
+  static constexpr uint32_t kChunk = 1u << kShift;
+
+ public:
+  Table() = default;
+  Table(Table&& other) noexcept : chunks_(std::move(other.chunks_)), size_(std::exchange(other.size_, 0)) {}
+  Table(const Table& other) { *this = other; }
+  Table& operator=(Table&& other) noexcept {
+    chunks_ = std::move(other.chunks_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
+  Table& operator=(const Table& other) {
+    if (this == &other) return *this;
+    clear();
+    for (uint32_t i = 0; i < other.size_; ++i) add(other[Key{i}]);
+    return *this;
+  }
+
+  Key add(T item) {
+    if (size_ == chunks_.size() << kShift) chunks_.push_back(std::make_unique<T[]>(kChunk));
+    chunks_[size_ >> kShift][size_ & (kChunk - 1)] = std::move(item);
+    return Key{size_++};
+  }
+  T& operator[](Key key) {
+    EPASS_CHECK(key.index < size_, "id outside its table");
+    return chunks_[key.index >> kShift][key.index & (kChunk - 1)];
+  }
+  const T& operator[](Key key) const { return const_cast<Table&>(*this)[key]; }
+  uint32_t size() const { return size_; }
+  void clear() {
+    chunks_.clear();
+    size_ = 0;
+  }
+
+ private:
+  std::vector<std::unique_ptr<T[]>> chunks_;
+  uint32_t size_ = 0;
+};
+
+// Facts attached to entities owned elsewhere. Unknown keys read as the default.
+template <class Key, class T>
+class SideTable {
+ public:
+  explicit SideTable(T fallback = T{}) : default_(std::move(fallback)) {}
+  // Room for keys below `size`, all at the default.
+  SideTable(uint32_t size, T fallback) : facts_(size, fallback), default_(std::move(fallback)) {}
+
+  decltype(auto) operator[](Key key) const {
+    return key.index < facts_.size() ? facts_[key.index] : default_;
+  }
+  auto& at(Key key) {
+    if (key.index >= facts_.size()) facts_.resize(std::max<size_t>(key.index + 1, facts_.size() * 2), default_);
+    return facts_[key.index];
+  }
+  void clear() { facts_.clear(); }
+
+ private:
+  static_assert(!std::is_same_v<T, bool>, "use uint8_t");
+  std::vector<T> facts_;
+  T default_;
+};
+
+// Where a list stands in its pool. Plain data, so that the record that holds it stays copyable.
+struct ListRef {
+  uint32_t begin = 0;
+  uint32_t size = 0;
+};
+
+// Holds many short lists of T. A list never straddles two chunks, so a span of it stays valid while the pool grows.
+// Changed lists leave their old place behind; copying the owner's function drops nothing, so edit lists sparingly.
+template <class T>
+class ListPool {
+  static constexpr uint32_t kChunk = 4096;
+
+ public:
+  ListRef add(std::span<const T> items) {
+    if (items.empty()) return {};
+    ListRef ref = reserve(checked_cast<uint32_t>(items.size()));
+    std::ranges::copy(items, span(ref).begin());
+    return ref;
+  }
+  std::span<T> span(ListRef ref) {
+    if (!ref.size) return {};
+    Chunk& chunk = chunk_of(ref.begin);
+    return {chunk.items.get() + (ref.begin - chunk.begin), ref.size};
+  }
+  std::span<const T> span(ListRef ref) const { return const_cast<ListPool&>(*this).span(ref); }
+
+  // Adds one item at the end; the list may move.
+  void push_back(ListRef& ref, T item) {
+    if (!chunks_.empty() && ref.size && ref.begin + ref.size == used_ && used_ < chunks_.back().begin + chunks_.back().size &&
+        ref.begin >= chunks_.back().begin) {
+      ++ref.size, ++used_;
+    } else {
+      ListRef grown = reserve(ref.size + 1);
+      std::ranges::copy(span(ref), span(grown).begin());
+      ref = grown;
+    }
+    span(ref).back() = item;
+  }
+  // Removes item `n`, keeping the order of the rest.
+  void erase(ListRef& ref, uint32_t n) {
+    std::span<T> items = span(ref);
+    std::move(items.begin() + n + 1, items.end(), items.begin() + n);
+    --ref.size;
+  }
+
+  ListPool() = default;
+  ListPool(ListPool&&) noexcept = default;
+  ListPool& operator=(ListPool&&) noexcept = default;
+  ListPool(const ListPool& other) { *this = other; }
+  ListPool& operator=(const ListPool& other) {
+    if (this == &other) return *this;
+    chunks_.clear();
+    for (const Chunk& chunk : other.chunks_) {
+      chunks_.push_back({chunk.begin, chunk.size, std::make_unique<T[]>(chunk.size)});
+      std::copy_n(chunk.items.get(), chunk.size, chunks_.back().items.get());
+    }
+    used_ = other.used_;
+    return *this;
+  }
+
+ private:
+  struct Chunk {
+    uint32_t begin = 0, size = 0;
+    std::unique_ptr<T[]> items;
+  };
+  ListRef reserve(uint32_t size) {
+    uint32_t end = chunks_.empty() ? 0 : chunks_.back().begin + chunks_.back().size;
+    if (used_ + size > end) {
+      uint32_t chunk = std::max(size, kChunk);
+      chunks_.push_back({end, chunk, std::make_unique<T[]>(chunk)});
+      used_ = end;
+    }
+    used_ += size;
+    return {used_ - size, size};
+  }
+  Chunk& chunk_of(uint32_t begin) {
+    auto after = std::ranges::upper_bound(chunks_, begin, {}, &Chunk::begin);
+    EPASS_CHECK(after != chunks_.begin(), "list outside its pool");
+    return *std::prev(after);
+  }
+
+  std::vector<Chunk> chunks_;
+  uint32_t used_ = 0;
+};
+
+}  // namespace epass
