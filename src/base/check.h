@@ -9,7 +9,8 @@
 
 namespace epass {
 
-[[noreturn]] void check_failed(std::string_view condition, std::string_view message, std::source_location where);
+[[noreturn]] void check_failed(std::string_view condition, std::string_view message,
+                               std::source_location where);
 
 // Says what is being worked on (pass and function), for the message of a failed check. Nests; one per thread.
 class CheckScope {
@@ -30,7 +31,8 @@ template <class To, class From>
 constexpr To checked_cast(From from, std::source_location where = std::source_location::current()) {
   static_assert(std::is_integral_v<To> && std::is_integral_v<From>);
   To to = static_cast<To>(from);
-  if (static_cast<From>(to) != from || (to < To{}) != (from < From{})) check_failed("checked_cast", "number does not fit", where);
+  if (static_cast<From>(to) != from || (to < To{}) != (from < From{}))
+    check_failed("checked_cast", "number does not fit", where);
   return to;
 }
 

@@ -1,8 +1,8 @@
 // The one place where {fmt} is compiled: every other file includes only its small core header.
 #define FMT_HEADER_ONLY 1
-#include <fmt/format.h>
-
 #include "base/format.h"
+
+#include <fmt/format.h>
 
 namespace epass {
 

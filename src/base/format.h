@@ -1,5 +1,6 @@
 #pragma once
-// String formatting: {fmt} behind one name, so that std::format can replace it when every supported compiler has it.
+// String formatting: {fmt} behind one name, so that std::format can replace it when every supported compiler
+// has it.
 
 #include <fmt/core.h>
 

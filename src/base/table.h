@@ -10,8 +10,8 @@
 
 namespace epass {
 
-// Owns every entity of one kind. Storage is chunks of 2^k entries: references stay valid while the table grows,
-// nothing is moved or copied, and copying a table is a plain deep copy.
+// Owns every entity of one kind. Storage is chunks of 2^k entries: references stay valid while the table
+// grows, nothing is moved or copied, and copying a table is a plain deep copy.
 template <class Key, class T>
 class Table {
   static constexpr uint32_t kShift = 10;
@@ -66,7 +66,8 @@ class SideTable {
     return key.index < facts_.size() ? facts_[key.index] : default_;
   }
   auto& at(Key key) {
-    if (key.index >= facts_.size()) facts_.resize(std::max<size_t>(key.index + 1, facts_.size() * 2), default_);
+    if (key.index >= facts_.size())
+      facts_.resize(std::max<size_t>(key.index + 1, facts_.size() * 2), default_);
     return facts_[key.index];
   }
   void clear() { facts_.clear(); }
@@ -83,8 +84,9 @@ struct ListRef {
   uint32_t size = 0;
 };
 
-// Holds many short lists of T. A list never straddles two chunks, so a span of it stays valid while the pool grows.
-// Changed lists leave their old place behind; copying the owner's function drops nothing, so edit lists sparingly.
+// Holds many short lists of T. A list never straddles two chunks, so a span of it stays valid while the pool
+// grows. Changed lists leave their old place behind; copying the owner's function drops nothing, so edit
+// lists sparingly.
 template <class T>
 class ListPool {
   static constexpr uint32_t kChunk = 4096;
@@ -105,8 +107,8 @@ class ListPool {
 
   // Adds one item at the end; the list may move.
   void push_back(ListRef& ref, T item) {
-    if (!chunks_.empty() && ref.size && ref.begin + ref.size == used_ && used_ < chunks_.back().begin + chunks_.back().size &&
-        ref.begin >= chunks_.back().begin) {
+    if (!chunks_.empty() && ref.size && ref.begin + ref.size == used_ &&
+        used_ < chunks_.back().begin + chunks_.back().size && ref.begin >= chunks_.back().begin) {
       ++ref.size, ++used_;
     } else {
       ListRef grown = reserve(ref.size + 1);

@@ -89,7 +89,6 @@ struct NewCode {
   std::vector<std::pair<uint32_t, uint32_t>> table_targets = {};
   uint32_t stack_bytes = 0;        // deepest stack offset used
 
-  friend bool same_code(const NewCode& code, const Function& function) { return code.insns == function.insns; }
 };
 
 }  // namespace epass::bpf

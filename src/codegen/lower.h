@@ -9,10 +9,10 @@ namespace epass {
 
 struct LowerOptions {
   bpf::Isa isa = bpf::Isa::kV3;
-  // Give each value its home wherever that is possible and keep the input's encodings: an untouched function comes
-  // out as it went in.
+  // Give each value its home wherever that is possible and keep the input's encodings: an untouched function
+  // comes out as it went in.
   bool keep_homes = true;
-  int registers = 10;             // how many of r0-r9 may hold values, 4 to 10: for tests
+  int registers = 10;                 // how many of r0-r9 may hold values, 4 to 10: for tests
   int stack_limit = bpf::kStackSize;  // bytes that the function's frame may take
 };
 

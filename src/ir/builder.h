@@ -5,12 +5,16 @@
 
 namespace epass {
 
-// Inserts instructions at one point of a function: before an instruction, or at the end of a block. What it inserts
-// before an instruction takes over that instruction's origin.
+// Inserts instructions at one point of a function: before an instruction, or at the end of a block. What it
+// inserts before an instruction takes over that instruction's origin.
 class Builder {
  public:
-  static Builder before(Function& fn, Inst i) { return Builder(fn, fn.insts[i].block, i, fn.insts[i].origin); }
-  static Builder at_end(Function& fn, Block b, uint32_t origin = kNoOrigin) { return Builder(fn, b, {}, origin); }
+  static Builder before(Function& fn, Inst i) {
+    return Builder(fn, fn.insts[i].block, i, fn.insts[i].origin);
+  }
+  static Builder at_end(Function& fn, Block b, uint32_t origin = kNoOrigin) {
+    return Builder(fn, b, {}, origin);
+  }
 
   Value constant(int64_t imm) { return value({.op = Opcode::Const, .imm = imm}); }
   Value undef() { return value({.op = Opcode::Undef}); }

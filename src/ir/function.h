@@ -1,5 +1,6 @@
 #pragma once
-// One function in SSA form. Everything is an id into a table of the function, so copying a function is a copy.
+// One function in SSA form. Everything is an id into a table of the function, so copying a function is a
+// copy.
 
 #include <array>
 #include <cstdint>
@@ -44,26 +45,29 @@ struct InstData {
   Width width = Width::k64;
   MemSize size = MemSize::kU64;
   Form form = Form::kNatural;
-  int16_t offset = 0;             // memory; call_kfunc: the record's `off`
-  uint8_t pseudo = 0;             // symbol: src of ld_imm64; gotol: unused
+  int16_t offset = 0;  // memory; call_kfunc: the record's `off`
+  uint8_t pseudo = 0;  // symbol: src of ld_imm64; gotol: unused
   uint8_t edge_count = 0;
   int64_t imm = 0;
   Value result = {};
   Block block = {};
   Inst prev = {}, next = {};
-  // Index of the record in the input function that it comes from: for source lines and messages, and nothing else.
+  // Index of the record in the input function that it comes from: for source lines and messages, and nothing
+  // else.
   uint32_t origin = kNoOrigin;
   bpf::SymbolId symbol = {};
   Slot slot = {};
-  // A CO-RE record (bpf::CoreRecord::id). On a Const it makes the value unknown: the loader changes it. On a Load or
-  // Store it concerns offset and size. Such instructions keep their form; nothing folds into or out of them.
+  // A CO-RE record (bpf::CoreRecord::id). On a Const it makes the value unknown: the loader changes it. On a
+  // Load or Store it concerns offset and size. Such instructions keep their form; nothing folds into or out
+  // of them.
   uint32_t core = kNoCore;
-  Edge first_edge = {};           // edge_count edges with consecutive ids
-  uint32_t operand_count = 0;     // managed by Function
+  Edge first_edge = {};                       // edge_count edges with consecutive ids
+  uint32_t operand_count = 0;                 // managed by Function
   std::array<Value, 3> inline_operands = {};  // managed by Function: read through operand()
 };
 
-// A jump to `to` that passes `args` to its parameters as one parallel assignment: block parameters are this IR's phis.
+// A jump to `to` that passes `args` to its parameters as one parallel assignment: block parameters are this
+// IR's phis.
 struct EdgeData {
   Block to = {};
   ListRef args = {};
@@ -73,21 +77,23 @@ struct BlockData {
   Inst first = {}, last = {};
   Block prev = {}, next = {};
   ListRef params = {};
-  bool placed = false;            // false once removed from the layout
+  bool placed = false;                // false once removed from the layout
+  uint32_t table_target = kNoOrigin;  // a target of gotox: the input record that jump tables name
 };
 
 // Where a value comes from: the instruction `inst`, or parameter of `block`.
 struct ValueData {
   Inst inst = {};
   Block block = {};
-  Value alias = {};               // set once the value has been replaced by another
+  Value alias = {};  // set once the value has been replaced by another
   Home home = {};
 };
 
-// Stack memory. Slot 0, if the function uses the frame directly, is the program's own frame: rigid, at fp-size.
+// Stack memory. Slot 0, if the function uses the frame directly, is the program's own frame: rigid, at
+// fp-size.
 struct SlotData {
-  uint32_t size = 0;              // bytes
-  int16_t place = 0;              // lowest byte as offset from the frame pointer; 0: codegen chooses
+  uint32_t size = 0;  // bytes
+  int16_t place = 0;  // lowest byte as offset from the frame pointer; 0: codegen chooses
 };
 
 // Iterates a linked list of ids. The current item may be removed while iterating.
@@ -113,7 +119,7 @@ class LinkedRange {
 class Function {
  public:
   std::string name = {};
-  std::string type = {};          // program type, "" for subprograms
+  std::string type = {};  // program type, "" for subprograms
   std::string section = {};
   bool is_entry = false;
   bool is_global = false;
@@ -125,7 +131,8 @@ class Function {
   Table<Edge, EdgeData> edges;
   Table<Slot, SlotData> slots;
 
-  // Layout: blocks in order of their code. The first is the entry; its parameters are the arguments r1, r2, ...
+  // Layout: blocks in order of their code. The first is the entry; its parameters are the arguments r1, r2,
+  // ...
   Block entry() const { return first_block_; }
   Block last_block() const { return last_block_; }
   Block next(Block b) const { return blocks[b].next; }
@@ -145,13 +152,14 @@ class Function {
   // Removes parameter `n` of `b` and argument `n` of each of the edges given: all edges to `b`.
   void remove_param(Block b, uint32_t n, std::span<const Edge> incoming);
 
-  // Instructions. `data.operand_count` and the links are filled in; a result value is made if the opcode has one.
+  // Instructions. `data.operand_count` and the links are filled in; a result value is made if the opcode has
+  // one.
   Inst append(Block b, InstData data, std::span<const Value> operands = {}, Home home = {});
   Inst insert_before(Inst at, InstData data, std::span<const Value> operands = {}, Home home = {});
   // Takes the instruction out of its block. Its id stays readable.
   void remove(Inst i);
-  // Moves `first` and everything after it to a new block placed after theirs, which it returns; the old block is left
-  // without an end.
+  // Moves `first` and everything after it to a new block placed after theirs, which it returns; the old block
+  // is left without an end.
   Block split_before(Inst first);
   void move_before(Inst i, Inst at);
 
@@ -190,7 +198,8 @@ class Function {
   }
   // `v` without the copies it went through.
   Value source(Value v) const;
-  // The constant `v` holds, through copies, as an instruction of that width sees it. None for CO-RE constants.
+  // The constant `v` holds, through copies, as an instruction of that width sees it. None for CO-RE
+  // constants.
   std::optional<uint64_t> constant(Value v, Width width) const;
 
   // Snapshot of all instructions in layout order, for passes that edit while they walk.

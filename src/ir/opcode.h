@@ -22,9 +22,24 @@ constexpr uint32_t bytes_of(MemSize size) {
 
 constexpr uint8_t kVariadic = 255;
 
-enum Fields : uint8_t { kNoFields = 0, kWidth = 1, kSize = 2, kOffset = 4, kImm = 8, kSymbol = 16, kSlot = 32 };
+enum Fields : uint8_t {
+  kNoFields = 0,
+  kWidth = 1,
+  kSize = 2,
+  kOffset = 4,
+  kImm = 8,
+  kSymbol = 16,
+  kSlot = 32
+};
 enum Effects : uint8_t {
-  kPure = 0, kReads = 1, kWrites = 2, kCommutes = 4, kMayBeRefused = 8, kMayExit = 16, kEnds = 32, kKeep = 64,
+  kPure = 0,
+  kReads = 1,
+  kWrites = 2,
+  kCommutes = 4,
+  kMayBeRefused = 8,
+  kMayExit = 16,
+  kEnds = 32,
+  kKeep = 64,
 };
 
 struct OpcodeInfo {
@@ -48,7 +63,9 @@ constexpr bool is_conditional(Opcode op) { return op >= Opcode::JumpEq && op <= 
 constexpr bool is_call(Opcode op) { return op >= Opcode::CallHelper && op <= Opcode::CallX; }
 constexpr bool is_binary(Opcode op) { return op >= Opcode::Add && op <= Opcode::AShr; }
 // Loses r1-r5 and makes r0: calls and the legacy packet loads.
-constexpr bool clobbers_registers(Opcode op) { return is_call(op) || op == Opcode::LdAbs || op == Opcode::LdInd; }
+constexpr bool clobbers_registers(Opcode op) {
+  return is_call(op) || op == Opcode::LdAbs || op == Opcode::LdInd;
+}
 // May be deleted when nothing uses its result. Plain loads count as deletable.
 constexpr bool is_removable(Opcode op) {
   return info(op).has_result && !(info(op).effects & (kWrites | kMayExit | kEnds | kKeep));
