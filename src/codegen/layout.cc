@@ -161,7 +161,9 @@ class Layout {
   }
 
   void branch(uint32_t b, bpf::Insn insn, uint32_t origin, uint32_t taken, uint32_t other, uint32_t next) {
-    bool may_negate = insn.code != bpf::kCodeMayGoto && (insn.code & 0xf0) != bpf::kJset;
+    bool may_negate =
+        insn.code != bpf::kCodeMayGoto && (insn.code & 0xf0) != bpf::kJset &&
+        bpf::isa_of({.code = negated_code(insn.code)}) <= std::max(options_.isa, bpf::isa_of(insn));
     if (taken == next && other != next && may_negate) {
       insn.code = negated_code(insn.code);
       std::swap(taken, other);

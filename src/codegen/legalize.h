@@ -1,0 +1,12 @@
+#pragma once
+#include "base/result.h"
+#include "bpf/insn.h"
+#include "ir/function.h"
+
+namespace epass {
+
+// Rewrites what the ISA level lacks by what it has. Error `isa`: an operation that has no equivalent below
+// its level.
+Result<void> legalize(Function& fn, bpf::Isa isa);
+
+}  // namespace epass
