@@ -143,6 +143,38 @@ class Legalizer {
 
 }  // namespace
 
+static bool is_legal(const InstData& d, bpf::Isa isa) {
+  switch (d.op) {
+    case Opcode::SExt8:
+    case Opcode::SExt16:
+    case Opcode::SExt32:
+    case Opcode::BSwap16:
+    case Opcode::BSwap32:
+    case Opcode::BSwap64:
+    case Opcode::SDiv:
+    case Opcode::SMod:
+    case Opcode::LoadAcquire:
+    case Opcode::StoreRelease: return isa >= bpf::Isa::kV4;
+    case Opcode::Load: return d.size < MemSize::kS8 || isa >= bpf::Isa::kV4;
+    case Opcode::ZExt32: return isa >= bpf::Isa::kV3;
+    case Opcode::JumpLt:
+    case Opcode::JumpLe:
+    case Opcode::JumpSlt:
+    case Opcode::JumpSle:
+      if (isa < bpf::Isa::kV2) return false;
+      break;
+    default: break;
+  }
+  return isa >= bpf::Isa::kV3 || (d.width == Width::k64 && !(d.op >= Opcode::AtomicAnd && d.op <= Opcode::CmpXchg));
+}
+
+bool is_legal(const Function& fn, bpf::Isa isa) {
+  for (Block b : fn.all_blocks())
+    for (Inst i : fn.insts_of(b))
+      if (!is_legal(fn.insts[i], isa)) return false;
+  return true;
+}
+
 Result<void> legalize(Function& fn, bpf::Isa isa) { return Legalizer(fn, isa).run(); }
 
 }  // namespace epass

@@ -10,7 +10,7 @@ namespace epass {
 Result<bpf::NewCode> lower(const Function& fn, const LowerOptions& options) {
   CheckScope scope("code generation");
   std::optional<Function> legal;
-  if (options.isa < bpf::Isa::kV4) {
+  if (!is_legal(fn, options.isa)) {
     legal = fn;
     if (auto ok = legalize(*legal, options.isa); !ok) return fail(ok.error());
   }

@@ -1,0 +1,100 @@
+// Lets instructions take constants as immediates instead of from a register.
+//
+//     v1 = const 7   @3:r2                v1 = const 7   @3:r2     (dce removes it if this was its last reader)
+//     store.u8 v0+4, v1             =>    store.u8 v0+4, 7
+//     v3 = add v2, v1                     v3 = add v2, 7
+//
+// Not where the target has no such form: 64-bit constants, a zero divisor, a shift by the width or more. And not for
+// stores that may go to the context, which kernels before 6.4 refuse.
+
+#include "ir/builder.h"
+#include "pass/pass.h"
+
+namespace epass {
+namespace {
+
+// Values that may point into the context: what derives from the first argument.
+SideTable<Value, uint8_t> find_context_pointers(const Function& fn) {
+  SideTable<Value, uint8_t> may_be(fn.values.size(), 0);
+  for (Value v : fn.params(fn.entry())) may_be.at(v) = 1;
+  for (bool changed = true; changed;) {
+    changed = false;
+    auto flow = [&](Value from, Value to) {
+      if (may_be[fn.resolve(from)] && !may_be[to]) may_be.at(to) = changed = 1;
+    };
+    for (Block b : fn.all_blocks()) {
+      for (Inst i : fn.insts_of(b)) {
+        const InstData& d = fn.insts[i];
+        if (d.op == Opcode::Copy || d.op == Opcode::Add || d.op == Opcode::Sub)
+          for (Value v : fn.operands(i)) flow(v, d.result);
+        for (uint32_t n = 0; n < d.edge_count; ++n) {
+          Edge e = fn.edge(i, n);
+          auto params = fn.params(fn.edges[e].to);
+          for (size_t k = 0; k < params.size(); ++k) flow(fn.args(e)[k], params[k]);
+        }
+      }
+    }
+  }
+  return may_be;
+}
+
+bool fits(int64_t imm, Width width) {
+  return imm == int32_t(imm) || (width == Width::k32 && imm == uint32_t(imm));
+}
+
+class Immediates {
+ public:
+  explicit Immediates(Function& fn) : fn_(fn), context_(find_context_pointers(fn)) {}
+
+  Changed run() {
+    Changed changed = Changed::kNothing;
+    for (Inst i : fn_.all_insts())
+      if (visit(i)) changed = Changed::kInstructions;
+    return changed;
+  }
+
+ private:
+  bool visit(Inst i) {
+    InstData& d = fn_.insts[i];
+    bool compare = is_conditional(d.op);
+    if (!is_binary(d.op) && !compare && d.op != Opcode::Store) return false;
+    if (d.op == Opcode::Store) {
+      if (context_[fn_.operand(i, 0)]) return false;
+      return take(i, 1, d.size == MemSize::kU64 ? Width::k64 : Width::k32);
+    }
+    bool left = fn_.constant(fn_.operand(i, 0), d.width).has_value();
+    bool right = fn_.constant(fn_.operand(i, 1), d.width).has_value();
+    if (left && !right && (compare || info(d.op).effects & kCommutes)) {
+      Value exchanged[] = {fn_.operand(i, 1), fn_.operand(i, 0)};
+      fn_.set_operands(i, exchanged);
+      if (compare) d.op = swapped(d.op);
+      return take(i, 1, d.width) || true;
+    }
+    return take(i, 1, d.width);
+  }
+
+  // Gives operand `n` a constant of its own in place; false if it has one already or the form does not exist.
+  bool take(Inst i, size_t n, Width width) {
+    const InstData& d = fn_.insts[i];
+    Value v = fn_.operand(i, n);
+    auto c = fn_.constant(v, Width::k64);
+    if (!c || !fits(int64_t(*c), width)) return false;
+    if (!fn_.home(v) && fn_.insts[fn_.def(v)].next == i && fn_.is(v, Opcode::Const)) return false;
+    bool shift = d.op == Opcode::Shl || d.op == Opcode::LShr || d.op == Opcode::AShr;
+    bool division = d.op >= Opcode::UDiv && d.op <= Opcode::SMod;
+    if ((shift && *c >= uint64_t(d.width)) || (division && uint32_t(*c) == 0)) return false;
+    std::vector<Value> operands(fn_.operands(i).begin(), fn_.operands(i).end());
+    operands[n] = Builder::before(fn_, i).constant(int64_t(*c));
+    fn_.set_operands(i, operands);
+    return true;
+  }
+
+  Function& fn_;
+  SideTable<Value, uint8_t> context_;
+};
+
+}  // namespace
+
+Result<Changed> immediates(Function& fn, PassContext&) { return Immediates(fn).run(); }
+
+}  // namespace epass
