@@ -12,18 +12,15 @@ Isa isa_of(Insn insn) {
       if (op == kEnd) return insn.cls() == kAlu64 ? Isa::kV4 : Isa::kV1;
       if (insn.off != 0 && (op == kDiv || op == kMod || op == kMov)) return Isa::kV4;
       return insn.cls() == kAlu ? Isa::kV3 : Isa::kV1;
-    case kJmp32:
-      return op == kJa ? Isa::kV4 : Isa::kV3;
+    case kJmp32: return op == kJa ? Isa::kV4 : Isa::kV3;
     case kJmp:
       if (op == kJcond || insn.code == kCodeGotox) return Isa::kV4;
       return op == kJlt || op == kJle || op == kJslt || op == kJsle ? Isa::kV2 : Isa::kV1;
-    case kLdx:
-      return (insn.code & 0xe0) == kMemsx ? Isa::kV4 : Isa::kV1;
+    case kLdx: return (insn.code & 0xe0) == kMemsx ? Isa::kV4 : Isa::kV1;
     case kStx:
       if ((insn.code & 0xe0) != kAtomic || insn.imm == kAdd) return Isa::kV1;
       return insn.imm == kLoadAcq || insn.imm == kStoreRel ? Isa::kV4 : Isa::kV3;
-    default:
-      return Isa::kV1;
+    default: return Isa::kV1;
   }
 }
 

@@ -17,28 +17,28 @@ using SymbolId = Id<struct SymbolTag>;
 
 // Parameters and result of a function as far as BTF or a contract tells.
 struct Signature {
-  uint8_t args = 0;            // registers r1.. that are passed
+  uint8_t args = 0;  // registers r1.. that are passed
   bool returns_void = false;
 };
 
-// What an instruction can refer to. The instruction keeps its own immediate (an addend, an fd, an offset): two
-// references are equal if symbol and immediate are equal.
+// What an instruction can refer to. The instruction keeps its own immediate (an addend, an fd, an offset):
+// two references are equal if symbol and immediate are equal.
 struct Symbol {
   enum class Kind : uint8_t {
-    kMap,      // a map: ld_imm64
-    kData,     // global data in a section or map: ld_imm64
-    kFunc,     // a function of this program: call, or ld_imm64 of its address (callbacks)
-    kKfunc,    // a kernel function: call
-    kKsym,     // an extern: kernel variable, typeless ksym, .kconfig value, or the address of a kfunc: ld_imm64
+    kMap,    // a map: ld_imm64
+    kData,   // global data in a section or map: ld_imm64
+    kFunc,   // a function of this program: call, or ld_imm64 of its address (callbacks)
+    kKfunc,  // a kernel function: call
+    kKsym,   // an extern: kernel variable, typeless ksym, .kconfig value, or the address of a kfunc: ld_imm64
     kJumpTable,  // a table of code addresses for gotox: ld_imm64
-    kOther,    // anything else: kept with its instruction, never interpreted
+    kOther,      // anything else: kept with its instruction, never interpreted
   };
   Kind kind = Kind::kOther;
-  std::string name = {};         // for messages and text; unique in its program
-  FunctionId function = {};      // kFunc: the function, if it lies in this program
+  std::string name = {};                    // for messages and text; unique in its program
+  FunctionId function = {};                 // kFunc: the function, if it lies in this program
   std::optional<Signature> signature = {};  // kKfunc and external kFunc
-  bool weak = false;             // may resolve to nothing: code guarded by it must not be hoisted
-  uint32_t external = UINT32_MAX;  // the object's own number for it (ELF symbol index); nothing for dumps
+  bool weak = false;                        // may resolve to nothing: code guarded by it must not be hoisted
+  uint32_t external = UINT32_MAX;      // the object's own number for it (ELF symbol index); nothing for dumps
   std::vector<uint32_t> targets = {};  // kJumpTable: instruction indices in the function that owns the table
 };
 
@@ -57,12 +57,12 @@ struct CoreRecord {
 // One function: an entry program, a subprogram or a callback. Indices count 8-byte records from its start.
 struct Function {
   std::string name = {};
-  std::string section = {};        // "" for dumps
-  uint32_t section_insn = 0;       // where it starts in its section (or dump)
-  bool is_entry = false;           // a program that the kernel starts; its context is in r1
-  bool is_global = false;          // verified on its own: arguments as in its signature, result in r0
-  bool is_callback = false;        // its address is taken
-  std::string type = {};           // program type as libbpf names it ("xdp"), "" unknown
+  std::string section = {};   // "" for dumps
+  uint32_t section_insn = 0;  // where it starts in its section (or dump)
+  bool is_entry = false;      // a program that the kernel starts; its context is in r1
+  bool is_global = false;     // verified on its own: arguments as in its signature, result in r0
+  bool is_callback = false;   // its address is taken
+  std::string type = {};      // program type as libbpf names it ("xdp"), "" unknown
   std::optional<Signature> signature = {};
   std::vector<Insn> insns = {};
   std::vector<Attachment> attachments = {};  // sorted by insn, at most one each
@@ -72,7 +72,7 @@ struct Function {
 };
 
 struct Program {
-  std::string name = {};           // file name, for messages
+  std::string name = {};  // file name, for messages
   Table<FunctionId, Function> functions = {};
   Table<SymbolId, Symbol> symbols = {};
 };
@@ -82,13 +82,12 @@ struct NewCode {
   std::vector<Insn> insns = {};
   std::vector<Attachment> attachments = {};
   std::vector<CoreRecord> core = {};
-  // For each record of `insns`: the record of the input function it comes from. Second halves of ld_imm64 point to
-  // the input's second half where there is one, else to its first.
+  // For each record of `insns`: the record of the input function it comes from. Second halves of ld_imm64
+  // point to the input's second half where there is one, else to its first.
   std::vector<uint32_t> origin = {};
   // New instruction index of every jump table target: (old index, new index), sorted. Empty without tables.
   std::vector<std::pair<uint32_t, uint32_t>> table_targets = {};
-  uint32_t stack_bytes = 0;        // deepest stack offset used
-
+  uint32_t stack_bytes = 0;  // deepest stack offset used
 };
 
 }  // namespace epass::bpf

@@ -1,18 +1,24 @@
 #pragma once
 // Bytecode to SSA.
 //
-// Every reachable instruction of the function becomes one IR instruction that keeps its origin and the home register
-// of its result; nothing is simplified here, so that lowering an untouched function gives the same bytes:
+// Every reachable instruction of the function becomes one IR instruction that keeps its origin and the home
+// register of its result; nothing is simplified here, so that lowering an untouched function gives the same
+// bytes:
 //   * a 64-bit register move is a `copy`, a 32-bit one a `zext32`; constants keep their encoding (`form`)
 //   * immediates are `const` instructions without home, right before their user, with its origin
-//   * r10 as base of a load or store is a `slot_addr` without home right before its user; `r2 = r10` is a `slot_addr`
-//     with home r2. Slot 0 is the whole own frame, `size` its deepest known use (512 when unknown), place -size.
+//   * r10 as base of a load or store is a `slot_addr` without home right before its user; `r2 = r10` is a
+//   `slot_addr`
+//     with home r2. Slot 0 is the whole own frame, `size` its deepest known use (512 when unknown), place
+//     -size.
 //   * blocks in input order; unreachable code is left out; edge 0 is the jump, edge 1 the fall-through
-//   * block parameters for registers that differ by predecessor (pruned: only where live), home = that register
-//   * private, always-written, 8-aligned 8-byte stack slots are SSA values: spills and fills are `copy` instructions
+//   * block parameters for registers that differ by predecessor (pruned: only where live), home = that
+//   register
+//   * private, always-written, 8-aligned 8-byte stack slots are SSA values: spills and fills are `copy`
+//   instructions
 //     whose result has the slot (or the register) as home
 //   * r1-r5 after a call and what was never written are `undef`
-//   * entry parameters are r1..rn: n = highest argument register that is live at entry, or as the signature says
+//   * entry parameters are r1..rn: n = highest argument register that is live at entry, or as the signature
+//   says
 
 #include "base/result.h"
 #include "bpf/program.h"
@@ -30,7 +36,9 @@ struct CallFacts {
 };
 CallFacts analyze_calls(const bpf::Program& program);
 
-// Errors: an instruction no kernel has, a jump outside the function or into an ld_imm64, code that runs off its end.
-Result<Function> lift(const bpf::Program& program, bpf::FunctionId id, const CallFacts& facts, LiftOptions options = {});
+// Errors: an instruction no kernel has, a jump outside the function or into an ld_imm64, code that runs off
+// its end.
+Result<Function> lift(const bpf::Program& program, bpf::FunctionId id, const CallFacts& facts,
+                      LiftOptions options = {});
 
 }  // namespace epass
