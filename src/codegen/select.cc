@@ -81,7 +81,6 @@ class Selector {
       reg.home = value.home.code;
       if (value.inst && !value.alias) describe_remat(reg, fn_.insts[value.inst]);
     }
-    undef_ = mf_.add_vreg({.loc = kUndef});
     frame_ = mf_.add_vreg({.loc = bpf::kFrameRegister});
     for (Block b : fn_.all_blocks()) {
       if (auto ok = select_block(b); !ok) return fail(ok.error());
@@ -148,11 +147,20 @@ class Selector {
   // The value in a register: made in a temporary if it has no register of its own.
   VReg in_register(Value v) {
     VReg r = vreg(v);
-    if (mf_.reg(r).loc == kUndef) return make({.kind = Remat::kConst});
+    if (mf_.reg(r).loc == kUndef) return undefined(r);
     if (mf_.reg(r).loc != kRemat) return r;
     const Remat* remat = mf_.remat(r);
     if (remat->kind == Remat::kSlot && remat->imm == 0) return frame_;
     return make(*remat);
+  }
+  // Reading an undefined register is refused wherever the verifier comes by, so it stands in code that is never
+  // reached. There it may read anything: the register that the input read.
+  VReg undefined(VReg r) {
+    int home = mf_.reg(r).home;
+    if (!Home{mf_.reg(r).home}.is_reg() || home >= bpf::kFrameRegister) home = 0;
+    VReg& fixed = undefined_[size_t(home)];
+    if (!fixed) fixed = mf_.add_vreg({.loc = Loc(home)});
+    return fixed;
   }
   VReg make(Remat remat) {
     VReg t = mf_.add_vreg({.remat = static_cast<uint32_t>(mf_.remats.size())});
@@ -311,7 +319,7 @@ class Selector {
 
   Result<void> copy(Value v, VReg def) {
     VReg r = vreg(v);
-    if (mf_.reg(r).loc == kUndef) r = make({.kind = Remat::kConst});
+    if (mf_.reg(r).loc == kUndef) r = undefined(r);
     push({.kind = MKind::kCopy, .def = def}).use[0] = r;
     return {};
   }
@@ -325,7 +333,7 @@ class Selector {
   // Target instructions with one register that is read and written.
   Result<void> unary(uint8_t code, int32_t imm, Value v, VReg def) {
     VReg r = vreg(v);
-    if (mf_.reg(r).loc == kUndef) r = make({.kind = Remat::kConst});
+    if (mf_.reg(r).loc == kUndef) r = undefined(r);
     MInst inst{.kind = MKind::kAlu, .imm_operand = true, .insn = {.code = code, .imm = imm}, .def = def};
     inst.use[0] = r;
     push(inst);
@@ -353,7 +361,7 @@ class Selector {
     if (!immediate) inst.use[1] = in_register(b);
     inst.insn.code = uint8_t(code | (immediate ? bpf::kK : bpf::kX));
     inst.use[0] = vreg(a);
-    if (mf_.reg(inst.use[0]).loc == kUndef) inst.use[0] = make({.kind = Remat::kConst});
+    if (mf_.reg(inst.use[0]).loc == kUndef) inst.use[0] = undefined(inst.use[0]);
     push(inst);
     return {};
   }
@@ -402,7 +410,7 @@ class Selector {
         inst.use[1] = inst.kind == MKind::kFetch ? vreg(fn_.operand(i, 1)) : in_register(fn_.operand(i, 1));
       }
       for (VReg& r : inst.use)
-        if (r && mf_.reg(r).loc == kUndef) r = make({.kind = Remat::kConst});
+        if (r && mf_.reg(r).loc == kUndef) r = undefined(r);
     }
     push(inst);
     return {};
@@ -453,7 +461,8 @@ class Selector {
   std::vector<int> places_;
   SideTable<Block, uint32_t> blocks_;
   std::vector<Pending> pending_;
-  VReg undef_, frame_;
+  VReg frame_;
+  std::array<VReg, 10> undefined_ = {};
   uint32_t origin_ = kNoOrigin;
   bool gotox_args_ = false;
 };

@@ -120,22 +120,23 @@ class Lifter {
     for (size_t k = 0; k < params_[b].size() && first == 0; ++k) state_[size_t(params_[b][k])] = params[k];
   }
 
-  Value undef() {
-    if (!undef_) {
+  // What register `r` holds where nothing was written to it: one value a register, at the start of the function.
+  Value undef(int r) {
+    Value& v = undefs_[size_t(r)];
+    if (!v) {
       Inst first = out_.blocks[entry_].first;
-      Inst i = first ? out_.insert_before(first, {.op = Opcode::Undef})
-                     : out_.append(entry_, {.op = Opcode::Undef});
-      undef_ = out_.insts[i].result;
+      InstData data{.op = Opcode::Undef};
+      Inst i = first ? out_.insert_before(first, data, {}, Home::reg(r)) : out_.append(entry_, data, {}, Home::reg(r));
+      v = out_.insts[i].result;
     }
-    return undef_;
+    return v;
   }
 
   // Values of registers. r10 is an address in place.
   Value read(int r) {
     if (r == bpf::kFrameRegister) return slot_address({});
-    if (r > bpf::kFrameRegister) return undef();
     Value v = state_[size_t(r)];
-    return v ? v : undef();
+    return v ? v : undef(r);
   }
   Value slot_address(Home home) {
     return add({.op = Opcode::SlotAddr, .imm = frame_size_, .slot = frame_}, {}, home);
@@ -396,7 +397,7 @@ class Lifter {
     int known = call_arguments(program_, in_, index_, facts_);
     std::vector<Value> args;
     for (int r = 1; r <= (known < 0 ? bpf::kMaxArguments : known); ++r) args.push_back(read(r));
-    while (known < 0 && !args.empty() && undef_ && args.back() == undef_) args.pop_back();
+    while (known < 0 && !args.empty() && out_.is(args.back(), Opcode::Undef)) args.pop_back();
     InstData d{.op = Opcode::CallHelper, .pseudo = insn.src(), .imm = insn.imm, .origin = index_};
     d.offset = insn.off;
     const bpf::Attachment* a = attachment_at(in_, index_);
@@ -436,7 +437,7 @@ class Lifter {
   }
   std::vector<Value> arguments(uint32_t target) {
     std::vector<Value> args;
-    for (int r : params_[target]) args.push_back(state_[size_t(r)] ? state_[size_t(r)] : undef());
+    for (int r : params_[target]) args.push_back(state_[size_t(r)] ? state_[size_t(r)] : undef(r));
     return args;
   }
 
@@ -450,7 +451,7 @@ class Lifter {
   std::vector<State> exit_state_;
   State entry_state_, state_;
   Block entry_, block_;
-  Value undef_;
+  std::array<Value, 10> undefs_;
   Slot frame_;
   int frame_size_ = 0;
   uint32_t index_ = 0;
