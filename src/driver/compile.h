@@ -1,0 +1,57 @@
+#pragma once
+// Compiles the functions of one program: lift, passes, lower, with a fallback per function. Same input and
+// options, same result, for any number of threads.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bpf/program.h"
+#include "codegen/lower.h"
+#include "ir/function.h"
+#include "lift/lift.h"
+
+namespace epass::driver {
+
+struct CompileOptions {
+  std::vector<std::string> programs = {};  // patterns; empty: all. A program's own subprograms go with it
+  std::optional<bpf::Isa> isa = {};        // none: v3, or v4 if the input uses it
+  // A function whose new code has more records than its old stays as it was.
+  bool never_larger = true;
+  unsigned threads = 1;
+  bool want_code = true;  // off: stop after the passes
+  bool want_ir = false;   // keep the functions in SSA form
+};
+
+// What is done to one function, so that tests can put something else in.
+struct Stages {
+  std::function<Result<Function>(const bpf::Program&, bpf::FunctionId, const CallFacts&)> lift = {};
+  // Passes over one function. `order` is its place in the program, for deterministic reports.
+  std::function<Result<void>(Function&, const Symbols&, uint32_t order)> optimize = {};
+  std::function<Result<bpf::NewCode>(const Function&, const LowerOptions&)> lower = {};
+};
+
+struct FunctionOutcome {
+  bpf::FunctionId id = {};
+  bool selected = true;                   // false: `programs` left it out
+  uint32_t insns_in = 0, insns_out = 0;   // 8-byte records
+  std::optional<bpf::NewCode> code = {};  // none: the input's code
+  std::optional<Error> kept = {};  // why it stayed as it was; code `larger` if only the size spoke against it
+  std::optional<Function> ir = {};  // with want_ir
+};
+
+struct CompiledProgram {
+  std::vector<FunctionOutcome> functions = {};  // one per function, in the program's order
+  bpf::Isa isa = bpf::Isa::kV3;
+};
+
+// `only` that match no function are an error, code `unknown-program`.
+Result<CompiledProgram> compile_program(const bpf::Program& program, const CompileOptions& options,
+                                        const Stages& stages);
+
+// The level that `auto` means for this program.
+bpf::Isa automatic_isa(const bpf::Program& program);
+
+}  // namespace epass::driver

@@ -1,0 +1,35 @@
+#pragma once
+// From the bytes of an input file to the bytes of an output file.
+
+#include "driver/compile.h"
+#include "driver/input.h"
+#include "driver/pipeline.h"
+
+namespace epass::driver {
+
+struct FileOptions {
+  CompileOptions compile = {};
+  PipelineOptions pipeline = {};
+  std::optional<Emit> emit = {};  // none: the format of the input
+  bool keep_dwarf = false;
+};
+
+struct CompiledFile {
+  bpf::Program program = {};  // as read
+  CompiledProgram compiled = {};
+  PipelineReport passes = {};
+  Emit emit = Emit::kElf;
+  std::vector<uint8_t> bytes = {};  // of the output
+};
+
+// Errors are faults of the input or of the options: a function that cannot be compiled is kept and reported
+// in `compiled`.
+Result<CompiledFile> compile_file(const Input& input, const FileOptions& options);
+
+// The program in an input of any format that holds bytecode (not `.epir`).
+Result<bpf::Program> read_program(const Input& input);
+
+// "FUNCTION NEW OLD" per line, for every record of every function of the output, in order.
+std::string offset_map(const CompiledFile& file);
+
+}  // namespace epass::driver

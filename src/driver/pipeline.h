@@ -1,0 +1,60 @@
+#pragma once
+// The passes of a run: which ones, and what to show of them.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ir/function.h"
+
+namespace epass::driver {
+
+struct PipelineOptions {
+  std::string text = "O1";  // `a,b(x=1),fixpoint(c,d)`; a level is a word of it
+  bool verify_each = false;
+  std::vector<std::string> print_before = {}, print_after = {};
+  bool print_after_all = false, print_changed = false;
+  bool time_passes = false, stats = false;
+  std::optional<uint64_t> bisect = {};  // run only the first N passes
+
+  // Whether functions must go through the passes one after another: what is shown or counted depends on the
+  // order.
+  bool in_sequence() const {
+    return bisect || print_after_all || print_changed || !print_before.empty() || !print_after.empty();
+  }
+};
+
+struct PassTime {
+  std::string name = {};
+  uint64_t runs = 0, nanoseconds = 0;
+};
+
+// What the passes said, in the order of the functions.
+struct PipelineReport {
+  std::string printed = {};
+  std::vector<PassTime> times = {};
+  std::map<std::string, uint64_t> counters = {};
+};
+
+class Pipeline {
+ public:
+  // Errors: `unknown-pass`, `pass-option`, with the column in `options.text`.
+  static Result<Pipeline> parse(const PipelineOptions& options);
+  // Runs all passes over one function. May be called by several threads, for different functions.
+  Result<void> run(Function& fn, const Symbols& symbols);
+  PipelineReport report() const;
+
+  Pipeline(Pipeline&&) noexcept;
+  ~Pipeline();
+
+ private:
+  struct State;
+  explicit Pipeline(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace epass::driver

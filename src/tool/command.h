@@ -1,0 +1,53 @@
+#pragma once
+// One row per `epass <command>`: its options, its help screen, what it does.
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "tool/diagnostic.h"
+#include "tool/options.h"
+#include "tool/ui.h"
+
+namespace epass::tool {
+
+// Exit statuses: the answer is yes; the input is at fault or the answer is no; wrong usage.
+enum Exit : int { kDone = 0, kNo = 1, kUsage = 2 };
+
+// What a command works with.
+struct Job {
+  Ui& ui;
+  Diagnostics& diagnostics;
+  Arguments arguments = {};
+  // Says the error and gives the exit status that belongs to it.
+  int fail(const Error& error) {
+    diagnostics.error(error);
+    return error.code == "usage" || error.code == "unknown-pass" || error.code == "pass-option" ? kUsage
+                                                                                                : kNo;
+  }
+};
+
+struct Command {
+  std::string_view name, help;
+  std::span<const Option> options;
+  int (*run)(Job&);
+};
+
+std::span<const Command> commands();
+const Command* find_command(std::string_view name);
+// --help, --quiet, --color and so on.
+std::span<const Option> common_options();
+std::string version_line();
+
+int run_help(Job& job);
+int run_passes(Job& job);
+int run_opt(Job& job);
+int run_print(Job& job);
+int run_lift(Job& job);
+int run_lower(Job& job);
+int run_verify(Job& job);
+int run_execute(Job& job);
+
+extern const std::string_view kTopHelp;
+
+}  // namespace epass::tool

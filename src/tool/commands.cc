@@ -1,0 +1,137 @@
+// The table of commands, their options and their help screens. A screen has at most 40 lines of 100 columns;
+// a test holds that every option of a table stands in its screen and the other way round.
+
+#include <algorithm>
+#include <iterator>
+
+#include "tool/command.h"
+
+namespace epass::tool {
+
+namespace {
+
+using enum Option::Value;
+
+constexpr Option kCommon[] = {
+    {.name = "help", .letter = 'h'},
+    {.name = "version", .letter = 'V'},
+    {.name = "quiet", .letter = 'q'},
+    {.name = "verbose", .letter = 'v', .repeatable = true},
+    {.name = "color", .value = kRequired},
+    {.name = "diagnostics", .value = kRequired},
+    {.name = "no-warn", .value = kRequired, .repeatable = true},
+};
+
+constexpr Option kOpt[] = {
+    {.name = "O", .letter = 'O', .value = kRequired},
+    {.name = "passes", .value = kRequired},
+    {.name = "prog", .value = kRequired, .repeatable = true},
+    {.name = "isa", .value = kRequired},
+    {.name = "strict", .value = kAttached, .repeatable = true},
+    {.name = "allow-larger"},
+    {.name = "o", .letter = 'o', .value = kRequired},
+    {.name = "input", .value = kRequired},
+    {.name = "emit", .value = kRequired},
+    {.name = "S", .letter = 'S'},
+    {.name = "offset-map", .value = kRequired},
+    {.name = "keep-dwarf"},
+    {.name = "print-before", .value = kRequired, .repeatable = true},
+    {.name = "print-after", .value = kRequired, .repeatable = true},
+    {.name = "print-after-all"},
+    {.name = "print-changed"},
+    {.name = "verify-each"},
+    {.name = "time-passes"},
+    {.name = "stats"},
+    {.name = "bisect", .value = kRequired},
+    {.name = "json", .value = kAttached},
+    {.name = "j", .letter = 'j', .value = kRequired},
+};
+constexpr std::string_view kOptHelp =
+    R"(epass opt: make eBPF programs smaller, faster and cheaper to verify
+usage: epass opt IN [-o OUT] [OPTIONS]
+  epass opt prog.o                                   what would be gained? (writes nothing)
+  epass opt prog.o -o small.o                        the recommended level
+  epass opt prog.o -o same.o -O0                     lift and lower alone: a check of the compiler
+  epass opt prog.o --passes 'O1,dump-ir'             look inside
+
+work      -O0 -O1 -O2 -O3 -Os     level (default -O1)     --passes TEXT   own pipeline
+          --prog NAME             only this program; repeat, globs allowed
+          --isa auto|v1..v4       newest instructions (default auto: v3, or v4 if the input has it)
+          --allow-larger          take new code that is larger than the old
+          --strict[=CODE]         fail, not keep or warn
+files     -o FILE                 output, - for stdout
+          --input FORMAT          elf raw dump epir (default: by content)
+          --emit FORMAT           elf raw dump asm epir (default: as the input); -S is --emit asm
+          --offset-map FILE       new -> old instructions     --keep-dwarf  keep .debug_*
+inspect   --print-before PASS     --print-after PASS  --print-after-all  --print-changed
+          --verify-each           check the program between passes
+          --time-passes  --stats  time and counters of each pass
+          --bisect N              run only the first N passes
+report    --json[=FILE]           one JSON object per function (epass help json)
+          -j N                    threads (default 1); same bytes for any N
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+exit 0 written, 1 the input is at fault, 2 usage.  More: epass passes, epass help formats
+)";
+
+constexpr Option kPasses[] = {{.name = "O", .letter = 'O', .value = kRequired},
+                              {.name = "json", .value = kAttached}};
+constexpr std::string_view kPassesHelp =
+    R"(epass passes: what can be done to a program, and in which order a level does it
+usage: epass passes [-O LEVEL]
+  epass passes                 every pass, the levels that run it, what it does
+  epass passes -O1             the pipeline of a level, in order
+  epass help simplify          one pass: its options
+
+-O0 -O1 -O2 -O3 -Os            print the pipeline of this level
+--json[=FILE]                  one JSON object per pass
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+exit 0, or 2 usage.
+)";
+
+constexpr std::string_view kHelpHelp =
+    R"(epass help: about a command, a pass, a message code, or a topic
+usage: epass help [TOPIC]
+  epass help opt               the same as `epass opt --help`
+  epass help dce               a pass
+  epass help input-format      a message code
+  epass help formats           what can be read and written
+  epass help isa               instruction sets v1 to v4
+  epass help json              the fields of reports
+  epass help messages          every message code
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+)";
+
+constexpr Command kCommands[] = {
+    {"opt", kOptHelp, kOpt, run_opt},
+    {"passes", kPassesHelp, kPasses, run_passes},
+    {"help", kHelpHelp, {}, run_help},
+};
+
+}  // namespace
+
+const std::string_view kTopHelp =
+    R"(epass: an optimising compiler for eBPF programs
+usage: epass COMMAND [OPTIONS] IN [-o OUT]
+  epass opt prog.o -o small.o      smaller and faster, same behaviour
+  epass print prog.o               disassembly with source lines and names
+  sudo epass verify small.o        does this kernel accept it?
+
+change    opt      optimise an object, a dump or raw bytecode
+look      print    disassemble with source and maps
+judge     verify   ask this kernel                         run      execute in user space
+convert   lift     bytecode to .epir text                  lower    .epir text to bytecode
+more      passes   what exists, by level                   help     a command, a pass, a message
+everywhere  -h --help  -q --quiet  -v --verbose  --json  --color WHEN  -V --version
+exit 0 done, 1 the input is at fault or the answer is no, 2 usage.  More: epass COMMAND --help
+)";
+
+std::span<const Command> commands() { return kCommands; }
+
+const Command* find_command(std::string_view name) {
+  auto found = std::ranges::find(kCommands, name, &Command::name);
+  return found == std::end(kCommands) ? nullptr : found;
+}
+
+std::span<const Option> common_options() { return kCommon; }
+
+}  // namespace epass::tool

@@ -1,0 +1,96 @@
+// `epass help TOPIC` and `epass --version`.
+
+#include "base/format.h"
+#include "tool/command.h"
+#include "tool/messages.h"
+#include "tool/pass_list.h"
+#include "tool/suggest.h"
+#include "tool/version.h"
+
+namespace epass::tool {
+
+namespace {
+
+struct Topic {
+  std::string_view name, text;
+};
+constexpr Topic kTopics[] = {
+    {"formats", R"(Inputs are told apart by their content; --input FORMAT overrides.
+  elf    a relocatable little-endian ELF object, as clang -target bpf makes it
+  dump   one instruction per line: its 8 bytes as a little-endian number, in decimal
+  raw    8-byte records
+  epir   the compiler's own text form of programs in SSA form (first word: epir)
+Outputs (--emit) have the format of the input, or
+  asm    the disassembly of `epass print`
+Sizes are counted in 8-byte records everywhere; ld_imm64 is two.
+)"},
+    {"isa", R"(Instruction sets, numbered as LLVM's -mcpu numbers them:
+  v1   the first kernels
+  v2   adds unsigned and signed less-than jumps                          Linux 4.14
+  v3   adds 32-bit jumps and full use of 32-bit arithmetic, atomics      Linux 5.1, atomics 5.12
+  v4   adds sign-extending loads and moves, signed division, byte swap,
+       the long jump, load-acquire and store-release                     Linux 6.6 and later
+--isa auto takes v3, or v4 if the input already uses it. An older level rewrites what it lacks.
+)"},
+    {"json", R"(--json[=FILE] writes one object per line; docs/json.md has every field.
+Always: schema, object, section, program, type. Unknown is null.
+  opt      kind, insns_in, insns_out, kept
+  verify   accepted, errno, reason, insns, insn_processed, total_states, verification_time_us,
+           nr_line_info, nr_func_info
+  run      result, insns_executed, error
+Fields are added, never renamed, within a schema. --diagnostics=json writes errors and warnings to
+standard error as one object per line.
+)"},
+};
+
+std::string message_list() {
+  std::string text;
+  for (const Message& m : messages()) text += format("  {:<20} {:<8} {}\n", m.code, m.level, m.title);
+  return text;
+}
+
+}  // namespace
+
+std::string version_line() { return format("epass {} ({})\n", kVersion, kCommit); }
+
+int run_help(Job& job) {
+  if (job.arguments.inputs.empty()) {
+    job.ui.output(kTopHelp);
+    return kDone;
+  }
+  if (job.arguments.inputs.size() > 1) return job.fail(usage_error("`epass help` takes one topic").error());
+  const std::string& word = job.arguments.inputs[0];
+  if (const Command* command = find_command(word)) {
+    job.ui.output(command->help);
+    return kDone;
+  }
+  for (const Topic& topic : kTopics) {
+    if (topic.name != word) continue;
+    job.ui.output(topic.text);
+    return kDone;
+  }
+  if (word == "messages") {
+    job.ui.output(message_list());
+    return kDone;
+  }
+  if (const Message* message = find_message(word)) {
+    job.ui.output(format("{}[{}]: {}\n\n{}", message->level, message->code, message->title, message->text));
+    return kDone;
+  }
+  if (std::string text = help_on_pass(word); !text.empty()) {
+    job.ui.output(text);
+    return kDone;
+  }
+  std::vector<std::string> names{"messages"};
+  for (const Command& command : commands()) names.emplace_back(command.name);
+  for (const Topic& topic : kTopics) names.emplace_back(topic.name);
+  for (const Message& message : messages()) names.emplace_back(message.code);
+  for (const std::string& pass : pass_names()) names.push_back(pass);
+  const std::string meant = closest(word, names);
+  return job.fail(
+      usage_error(format("there is no help on `{}`", word),
+                  meant.empty() ? "`epass help help` lists the topics" : format("did you mean `{}`?", meant))
+          .error());
+}
+
+}  // namespace epass::tool

@@ -1,0 +1,174 @@
+// `epass opt`: options, and the way from input to output. opt_report.cc has the screen.
+
+#include "base/format.h"
+#include "driver/files.h"
+#include "tool/command.h"
+#include "tool/opt_report.h"
+
+namespace epass::tool {
+
+namespace {
+
+using driver::Emit;
+using driver::Format;
+
+struct Request {
+  std::string input, output, json, offset_map;
+  bool writes = false, wants_json = false;
+  std::optional<Format> input_format = {};
+  std::string level = "-O1";  // as the screen names it
+  driver::FileOptions options = {};
+};
+
+std::string level_of(const Arguments& arguments) { return arguments.has("O") ? arguments.get("O") : ""; }
+
+Result<void> read_pipeline(const Arguments& arguments, Request& request) {
+  driver::PipelineOptions& pipeline = request.options.pipeline;
+  if (arguments.has("O") && arguments.has("passes"))
+    return usage_error(format("`-O{}` and `--passes` both choose the pipeline", level_of(arguments)),
+                       format("a level may be part of it: `--passes 'O{},...'`", level_of(arguments)));
+  if (arguments.has("O")) {
+    const std::string levels[] = {"0", "1", "2", "3", "s"};
+    auto level = parse_word("-O", level_of(arguments), levels);
+    if (!level) return fail(level.error());
+    pipeline.text = "O" + levels[*level];
+    request.level = "-O" + levels[*level];
+    // -O0 shows what lift and lower do, good or bad.
+    request.options.compile.never_larger = *level != 0;
+  }
+  if (arguments.has("passes")) {
+    pipeline.text = arguments.get("passes");
+    request.level = "--passes '" + pipeline.text + "'";
+    request.options.compile.never_larger = false;
+  }
+  if (arguments.has("allow-larger")) request.options.compile.never_larger = false;
+  pipeline.verify_each = arguments.has("verify-each");
+  pipeline.print_before = arguments.all("print-before");
+  pipeline.print_after = arguments.all("print-after");
+  pipeline.print_after_all = arguments.has("print-after-all");
+  pipeline.print_changed = arguments.has("print-changed");
+  pipeline.time_passes = arguments.has("time-passes");
+  pipeline.stats = arguments.has("stats");
+  if (arguments.has("bisect")) {
+    auto n = parse_number("--bisect", arguments.get("bisect"), 0, UINT32_MAX);
+    if (!n) return fail(n.error());
+    pipeline.bisect = *n;
+  }
+  return {};
+}
+
+Result<void> read_compile_options(const Arguments& arguments, Request& request) {
+  request.options.compile.programs = arguments.all("prog");
+  if (arguments.has("isa")) {
+    const std::string levels[] = {"auto", "v1", "v2", "v3", "v4"};
+    auto isa = parse_word("--isa", arguments.get("isa"), levels);
+    if (!isa) return fail(isa.error());
+    if (*isa > 0) request.options.compile.isa = static_cast<bpf::Isa>(*isa);
+  }
+  if (arguments.has("j")) {
+    auto n = parse_number("-j", arguments.get("j"), 1, 1024);
+    if (!n) return fail(n.error());
+    request.options.compile.threads = static_cast<unsigned>(*n);
+  }
+  request.options.keep_dwarf = arguments.has("keep-dwarf");
+  return {};
+}
+
+Result<void> read_files(const Arguments& arguments, Request& request) {
+  if (arguments.inputs.empty()) return usage_error("no input is given", "`epass opt IN -o OUT`");
+  if (arguments.inputs.size() > 1)
+    return usage_error(format("`epass opt` takes one input, not {}", arguments.inputs.size()),
+                       "run it once for each file");
+  request.input = arguments.inputs[0];
+  request.output = arguments.get("o");
+  request.writes = arguments.has("o");
+  request.offset_map = arguments.get("offset-map");
+  if (arguments.has("offset-map") && !request.writes)
+    return usage_error("`--offset-map` needs an output", "add `-o FILE`");
+  request.wants_json = arguments.has("json");
+  request.json = arguments.get("json");
+  if (request.wants_json && request.json.empty() && request.output == "-")
+    return usage_error("the output and the report would both go to standard output", "`--json=FILE`");
+  auto input = read_format(arguments);
+  if (!input) return fail(input.error());
+  request.input_format = *input;
+  if (arguments.has("S") && arguments.has("emit"))
+    return usage_error("`-S` and `--emit` both choose the output's format");
+  if (arguments.has("S")) request.options.emit = Emit::kAsm;
+  if (arguments.has("emit")) {
+    const std::vector<std::string> names(std::begin(driver::kEmitNames), std::end(driver::kEmitNames));
+    auto emit = parse_word("--emit", arguments.get("emit"), names);
+    if (!emit) return fail(emit.error());
+    request.options.emit = static_cast<Emit>(*emit);
+  }
+  return {};
+}
+
+Result<Request> read_request(const Arguments& arguments) {
+  Request request;
+  for (auto read : {read_pipeline, read_compile_options, read_files})
+    if (auto done = read(arguments, request); !done) return fail(done.error());
+  return request;
+}
+
+// Everything that can be known to fail is asked before the work.
+Result<void> check_outputs(const Request& request) {
+  for (const std::string& path : {request.output, request.offset_map, request.json})
+    if (!path.empty())
+      if (auto can = driver::check_writable(path); !can) return can;
+  if (request.output == "-" && request.writes)
+    if (auto can = check_terminal(request.options.emit.value_or(Emit::kElf)); !can) return can;
+  return {};
+}
+
+Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
+
+Result<void> write_outputs(const Request& request, const driver::CompiledFile& file,
+                           const std::string& json) {
+  if (request.writes)
+    if (auto done = driver::write_file(request.output, file.bytes, request.input); !done) return done;
+  if (!request.offset_map.empty())
+    if (auto done = driver::write_file(request.offset_map, bytes_of(driver::offset_map(file))); !done)
+      return done;
+  if (!request.json.empty())
+    if (auto done = driver::write_file(request.json, bytes_of(json)); !done) return done;
+  return {};
+}
+
+}  // namespace
+
+int run_opt(Job& job) {
+  auto request = read_request(job.arguments);
+  if (!request) return job.fail(request.error());
+  job.ui.stdout_is_product = request->output == "-";
+  if (auto can = check_outputs(*request); !can) return job.fail(can.error());
+  auto input = driver::read_input(request->input, request->input_format);
+  if (!input) return job.fail(input.error());
+  if (!request->options.emit && request->writes && request->output == "-")
+    if (auto can = check_terminal(static_cast<Emit>(input->format)); !can) return job.fail(can.error());
+
+  auto file = driver::compile_file(*input, request->options);
+  if (!file) return job.fail(file.error());
+
+  const OptReport report{.file = *file, .input = *input, .level = request->level};
+  report_kept(report, job.diagnostics);
+  if (job.diagnostics.errors() > 0) return kNo;
+  const std::string json = request->wants_json ? json_lines(report) : "";
+  if (auto done = write_outputs(*request, *file, json); !done) return job.fail(done.error());
+  if (!file->passes.printed.empty()) job.ui.complain(file->passes.printed);
+  if (request->wants_json && request->json.empty()) {
+    job.ui.output(json);
+  } else if (!job.ui.quiet) {
+    job.ui.report(screen(report, job.ui));
+    if (request->writes)
+      job.ui.report(format("wrote {} ({} -> {} bytes)\n",
+                           request->output == "-" ? "standard output" : request->output,
+                           with_commas(input->bytes.size()), with_commas(file->bytes.size())));
+    else
+      job.ui.report("nothing written (no -o)\n");
+  }
+  report_passes(report, request->options.pipeline, job.ui);
+  return kDone;
+}
+
+}  // namespace epass::tool
