@@ -10,55 +10,54 @@ namespace epass::driver {
 
 namespace {
 
-std::unexpected<Error> in_file(Error error, const Input& input) {
-  if (error.where.object.empty()) error.where.object = input.name;
-  return std::unexpected(std::move(error));
-}
-
 std::vector<uint8_t> bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 
-Result<std::vector<uint8_t>> write_flat(const CompiledFile& file) {
-  std::map<bpf::FunctionId, bpf::NewCode> changed;
-  for (const FunctionOutcome& out : file.compiled.functions)
-    if (out.code) changed.emplace(out.id, *out.code);
-  auto insns = object::join_flat(file.program, changed);
-  if (!insns) return fail(insns.error());
-  return file.emit == Emit::kRaw ? object::print_raw(*insns) : bytes_of(object::print_dump(*insns));
+bool is_same(const bpf::NewCode& code, const bpf::Function& fn) {
+  auto same_attachment = [](const bpf::Attachment& a, const bpf::Attachment& b) {
+    return a.insn == b.insn && a.symbol == b.symbol;
+  };
+  auto same_core = [](const bpf::CoreRecord& a, const bpf::CoreRecord& b) {
+    return a.insn == b.insn && a.id == b.id;
+  };
+  return code.insns == fn.insns && std::ranges::equal(code.attachments, fn.attachments, same_attachment) &&
+         std::ranges::equal(code.core, fn.core, same_core);
 }
 
-Result<std::vector<uint8_t>> write_output(const CompiledFile& file, const Input& input) {
-  switch (file.emit) {
-    case Emit::kDump:
-    case Emit::kRaw: return write_flat(file);
-    default: break;
+// Functions that came out as they went in are left out: where nothing changed, the output is the input.
+std::map<bpf::FunctionId, bpf::NewCode> changed_code(const CompiledFile& file) {
+  std::map<bpf::FunctionId, bpf::NewCode> changed;
+  for (const FunctionOutcome& out : file.compiled.functions)
+    if (out.code && !is_same(*out.code, file.program().functions[out.id])) changed.emplace(out.id, *out.code);
+  return changed;
+}
+
+Result<std::vector<uint8_t>> write_output(const CompiledFile& file, const FileOptions& options) {
+  const bool is_flat = file.code.format == Format::kDump || file.code.format == Format::kRaw;
+  if (file.emit == Emit::kElf && file.code.object)
+    return file.code.object->write(changed_code(file), {.keep_dwarf = options.keep_dwarf});
+  if ((file.emit == Emit::kDump || file.emit == Emit::kRaw) && is_flat) {
+    auto insns = object::join_flat(file.program(), changed_code(file));
+    if (!insns) return fail(insns.error());
+    return file.emit == Emit::kRaw ? object::print_raw(*insns) : bytes_of(object::print_dump(*insns));
   }
-  return fail("emit",
-              format("`--emit {}` is not possible for {} input", name_of(file.emit), name_of(input.format)));
+  return fail("emit", format("`--emit {}` is not possible for {} input", name_of(file.emit),
+                             name_of(file.code.format)));
 }
 
 }  // namespace
 
-Result<bpf::Program> read_program(const Input& input) {
-  Result<std::vector<bpf::Insn>> insns;
-  switch (input.format) {
-    case Format::kDump: insns = object::parse_dump(input.text()); break;
-    case Format::kRaw: insns = object::parse_raw(input.bytes); break;
-    default: return in_file({.message = "this input holds no bytecode", .code = "input-format"}, input);
-  }
-  if (!insns) return in_file(insns.error(), input);
-  auto program = object::split_flat(std::move(*insns), input.name);
-  if (!program) return in_file(program.error(), input);
-  return program;
-}
-
-Result<CompiledFile> compile_file(const Input& input, const FileOptions& options) {
+Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   auto pipeline = Pipeline::parse(options.pipeline);
   if (!pipeline) return fail(pipeline.error());
-  auto program = read_program(input);
-  if (!program) return fail(program.error());
+  auto in_file = [name = input.name](Error error) {
+    if (error.where.object.empty()) error.where.object = name;
+    return fail(std::move(error));
+  };
+  auto code = read_code(std::move(input));
+  if (!code) return fail(code.error());
 
-  CompiledFile file{.program = std::move(*program)};
-  file.emit = options.emit.value_or(static_cast<Emit>(input.format));
+  CompiledFile file{.code = std::move(*code)};
+  file.emit = options.emit.value_or(static_cast<Emit>(file.code.format));
   CompileOptions compile = options.compile;
   if (options.pipeline.in_sequence()) compile.threads = 1;
   compile.want_ir = file.emit == Emit::kEpir;
@@ -69,12 +68,12 @@ Result<CompiledFile> compile_file(const Input& input, const FileOptions& options
       .optimize = [&](Function& fn, const Symbols& symbols, uint32_t) { return pipeline->run(fn, symbols); },
       .lower = [](const Function& fn, const LowerOptions& lower_options) { return lower(fn, lower_options); },
   };
-  auto compiled = compile_program(file.program, compile, stages);
-  if (!compiled) return in_file(compiled.error(), input);
+  auto compiled = compile_program(file.program(), compile, stages);
+  if (!compiled) return in_file(compiled.error());
   file.compiled = std::move(*compiled);
   file.passes = pipeline->report();
-  auto bytes = write_output(file, input);
-  if (!bytes) return in_file(bytes.error(), input);
+  auto bytes = write_output(file, options);
+  if (!bytes) return in_file(bytes.error());
   file.bytes = std::move(*bytes);
   return file;
 }
@@ -82,7 +81,7 @@ Result<CompiledFile> compile_file(const Input& input, const FileOptions& options
 std::string offset_map(const CompiledFile& file) {
   std::string text;
   for (const FunctionOutcome& out : file.compiled.functions) {
-    const std::string& name = file.program.functions[out.id].name;
+    const std::string& name = file.program().functions[out.id].name;
     for (uint32_t i = 0; i < out.insns_out; ++i)
       text += format("{} {} {}\n", name, i, out.code ? out.code->origin[i] : i);
   }

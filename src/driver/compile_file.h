@@ -15,19 +15,18 @@ struct FileOptions {
 };
 
 struct CompiledFile {
-  bpf::Program program = {};  // as read
+  CodeFile code = {};  // as read
   CompiledProgram compiled = {};
   PipelineReport passes = {};
   Emit emit = Emit::kElf;
   std::vector<uint8_t> bytes = {};  // of the output
+
+  const bpf::Program& program() const { return code.program(); }
 };
 
 // Errors are faults of the input or of the options: a function that cannot be compiled is kept and reported
 // in `compiled`.
-Result<CompiledFile> compile_file(const Input& input, const FileOptions& options);
-
-// The program in an input of any format that holds bytecode (not `.epir`).
-Result<bpf::Program> read_program(const Input& input);
+Result<CompiledFile> compile_file(Input input, const FileOptions& options);
 
 // "FUNCTION NEW OLD" per line, for every record of every function of the output, in order.
 std::string offset_map(const CompiledFile& file);

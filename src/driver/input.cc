@@ -19,4 +19,30 @@ Result<Input> read_input(const std::string& path, std::optional<Format> forced) 
   return input;
 }
 
+Result<CodeFile> read_code(Input input) {
+  CodeFile file{.name = input.name, .format = input.format, .size_bytes = input.bytes.size()};
+  auto failed = [&](Error error) {
+    if (error.where.object.empty()) error.where.object = input.name;
+    return fail(std::move(error));
+  };
+  if (input.format == Format::kElf) {
+    auto object = object::Object::parse(std::move(input.bytes), input.name);
+    if (!object) return failed(object.error());
+    file.object = std::make_unique<object::Object>(std::move(*object));
+    return file;
+  }
+  if (input.format == Format::kEpir) {
+    Error error{.message = "`.epir` text holds no bytecode", .code = "input-format"};
+    error.help = "`epass lower` makes bytecode of it";
+    return failed(std::move(error));
+  }
+  auto insns =
+      input.format == Format::kDump ? object::parse_dump(input.text()) : object::parse_raw(input.bytes);
+  if (!insns) return failed(insns.error());
+  auto program = object::split_flat(std::move(*insns), input.name);
+  if (!program) return failed(program.error());
+  file.flat = std::move(*program);
+  return file;
+}
+
 }  // namespace epass::driver

@@ -1,6 +1,7 @@
 #pragma once
-// An input file: its bytes and what they are.
+// An input file: its bytes, what they are, and the program in them.
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 
 #include "base/result.h"
 #include "object/dump.h"
+#include "object/object.h"
 
 namespace epass::driver {
 
@@ -31,5 +33,19 @@ struct Input {
 
 // Reads the file and tells its format from its content, unless `forced` says it.
 Result<Input> read_input(const std::string& path, std::optional<Format> forced = {});
+
+// A file with bytecode, read: an object, or flat code.
+struct CodeFile {
+  std::string name = {};
+  Format format = Format::kElf;
+  uint64_t size_bytes = 0;
+  std::unique_ptr<object::Object> object = {};  // ELF only
+  bpf::Program flat = {};                       // the rest
+
+  const bpf::Program& program() const { return object ? object->program() : flat; }
+};
+
+// Errors say where in the file they are.
+Result<CodeFile> read_code(Input input);
 
 }  // namespace epass::driver

@@ -147,10 +147,10 @@ int run_opt(Job& job) {
   if (!request->options.emit && request->writes && request->output == "-")
     if (auto can = check_terminal(static_cast<Emit>(input->format)); !can) return job.fail(can.error());
 
-  auto file = driver::compile_file(*input, request->options);
+  auto file = driver::compile_file(std::move(*input), request->options);
   if (!file) return job.fail(file.error());
 
-  const OptReport report{.file = *file, .input = *input, .level = request->level};
+  const OptReport report{.file = *file, .level = request->level};
   report_kept(report, job.diagnostics);
   if (job.diagnostics.errors() > 0) return kNo;
   const std::string json = request->wants_json ? json_lines(report) : "";
@@ -163,7 +163,7 @@ int run_opt(Job& job) {
     if (request->writes)
       job.ui.report(format("wrote {} ({} -> {} bytes)\n",
                            request->output == "-" ? "standard output" : request->output,
-                           with_commas(input->bytes.size()), with_commas(file->bytes.size())));
+                           with_commas(file->code.size_bytes), with_commas(file->bytes.size())));
     else
       job.ui.report("nothing written (no -o)\n");
   }

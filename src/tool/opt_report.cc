@@ -26,7 +26,7 @@ std::vector<Row> rows_of(const OptReport& report) {
   std::vector<Row> rows;
   for (const driver::FunctionOutcome& out : report.file.compiled.functions) {
     if (!out.selected) continue;
-    const bpf::Function& fn = report.file.program.functions[out.id];
+    const bpf::Function& fn = report.file.program().functions[out.id];
     Row row{.name = fn.name,
             .section = fn.section,
             .before = out.insns_in,
@@ -61,7 +61,7 @@ std::string screen(const OptReport& report, const Ui& ui) {
   const std::vector<Row> rows = rows_of(report);
   const auto programs = static_cast<uint64_t>(std::ranges::count_if(rows, &Row::is_entry));
   std::string text =
-      format("{}: {}, {}\n", printable(report.input.name), plural(programs, "program"), report.level);
+      format("{}: {}, {}\n", printable(report.file.code.name), plural(programs, "program"), report.level);
   size_t before_width = 0, after_width = 0;
   uint64_t before = 0, after = 0, unchanged = 0;
   for (const Row& row : rows) before += row.before, after += row.after;
@@ -93,8 +93,8 @@ std::string json_lines(const OptReport& report) {
   std::string text;
   for (const driver::FunctionOutcome& out : report.file.compiled.functions) {
     if (!out.selected) continue;
-    const bpf::Function& fn = report.file.program.functions[out.id];
-    JsonLine line = program_line(report.input.name, fn.section, fn.name, fn.type);
+    const bpf::Function& fn = report.file.program().functions[out.id];
+    JsonLine line = program_line(report.file.code.name, fn.section, fn.name, fn.type);
     line.text("kind", fn.is_entry ? "program" : "function");
     line.number("insns_in", out.insns_in).number("insns_out", out.insns_out);
     line.text_or_null("kept", out.kept ? out.kept->code + ": " + out.kept->message : "");
@@ -107,11 +107,11 @@ void report_kept(const OptReport& report, Diagnostics& diagnostics) {
   for (const driver::FunctionOutcome& out : report.file.compiled.functions) {
     if (!out.kept) continue;
     Error error = *out.kept;
-    error.where.object = report.input.name;
+    error.where.object = report.file.code.name;
     // A size that did not shrink is no news: the table says it.
     if (error.code == "larger" && !diagnostics.is_strict("larger")) continue;
     error.message =
-        format("`{}` kept as it was: {}", report.file.program.functions[out.id].name, error.message);
+        format("`{}` kept as it was: {}", report.file.program().functions[out.id].name, error.message);
     diagnostics.warning(error);
   }
 }

@@ -8,7 +8,6 @@ namespace epass::tool {
 
 struct OptReport {
   const driver::CompiledFile& file;
-  const driver::Input& input;
   std::string level = {};
 };
 
