@@ -1,5 +1,6 @@
 #pragma once
-// What instructions compute, on constants. The one place of the compiler that does; vm/ has its own, as a judge.
+// What instructions compute, on constants. The one place of the compiler that does; vm/ has its own, as a
+// judge.
 
 #include <cstdint>
 

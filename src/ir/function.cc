@@ -103,6 +103,17 @@ Block Function::split_before(Inst first) {
   return tail;
 }
 
+void Function::append_all(Block pred, Block b) {
+  remove(blocks[pred].last);
+  Inst last = blocks[pred].last, first = blocks[b].first;
+  (last ? insts[last].next : blocks[pred].first) = first;
+  insts[first].prev = last;
+  blocks[pred].last = blocks[b].last;
+  for (Inst i = first; i; i = insts[i].next) insts[i].block = pred;
+  blocks[b].first = blocks[b].last = {};
+  remove_block(b);
+}
+
 std::span<Value> Function::operands(Inst i) {
   InstData& data = insts[i];
   if (data.operand_count <= 3) return {data.inline_operands.data(), data.operand_count};

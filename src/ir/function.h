@@ -162,6 +162,8 @@ class Function {
   // is left without an end.
   Block split_before(Inst first);
   void move_before(Inst i, Inst at);
+  // Puts the instructions of `b` in place of the end of `pred` and removes `b`.
+  void append_all(Block pred, Block b);
 
   std::span<Value> operands(Inst i);
   std::span<const Value> operands(Inst i) const { return const_cast<Function*>(this)->operands(i); }

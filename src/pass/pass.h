@@ -10,17 +10,28 @@
 
 namespace epass {
 
-// How much a pass changed, and so which cached analyses the manager must drop. Return the truth: debug builds check.
+// How much a pass changed, and so which cached analyses the manager must drop. Return the truth: debug builds
+// check.
 enum class Changed : uint8_t { kNothing, kInstructions, kControlFlow };
 
 constexpr Changed operator|(Changed a, Changed b) { return a > b ? a : b; }
 constexpr Changed& operator|=(Changed& a, Changed b) { return a = a | b; }
 
+// Options of one pass in a pipeline, as written: `pass(name=value)`.
+using PassOptions = std::map<std::string, std::string, std::less<>>;
+using Counters = std::map<std::string, uint64_t, std::less<>>;
+
 // What a pass may use besides the function.
 struct PassContext {
   const Symbols& symbols;
-  const std::map<std::string, std::string, std::less<>>& options;  // as written: `pass(name=value)`
-  std::map<std::string, uint64_t>& counters;                       // for --stats: bump with ++counters["simplify.x + 0"]
+  const PassOptions& options;
+  Counters& counters;            // for --stats: bump with count("simplify.x + 0")
+  bpf::Isa isa = bpf::Isa::kV3;  // what the code generator may use
+
+  void count(std::string_view name) {
+    auto it = counters.find(name);
+    ++(it == counters.end() ? counters[std::string(name)] : it->second);
+  }
 };
 
 using PassFunction = Result<Changed> (*)(Function&, PassContext&);
@@ -28,6 +39,7 @@ using PassFunction = Result<Changed> (*)(Function&, PassContext&);
 struct PassInfo {
   std::string_view name, summary;
   std::string_view options;  // "path=FILE (default -)", "" for none
+  std::string_view levels;   // "O1 O2": the levels that run it
   PassFunction run;
 };
 

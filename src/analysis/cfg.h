@@ -1,0 +1,41 @@
+#pragma once
+// Control flow derived from the function: edges into each block, orders, dominators. Plain data, made when
+// asked for.
+
+#include <vector>
+
+#include "ir/function.h"
+
+namespace epass {
+
+struct Cfg {
+  explicit Cfg(const Function& fn);
+
+  // Edges into `b` from reachable blocks, in layout order of their sources.
+  std::span<const Edge> incoming(Block b) const { return incoming_.span(refs_[b]); }
+  Block source(Edge e) const { return sources_[e]; }
+  bool reachable(Block b) const { return number_[b] != UINT32_MAX; }
+
+  std::vector<Block> rpo;                                // reachable blocks, entry first
+  uint32_t number(Block b) const { return number_[b]; }  // index in rpo
+
+ private:
+  SideTable<Block, ListRef> refs_;
+  ListPool<Edge> incoming_;
+  SideTable<Edge, Block> sources_;
+  SideTable<Block, uint32_t> number_ = SideTable<Block, uint32_t>(UINT32_MAX);
+};
+
+// Immediate dominators of reachable blocks (Cooper, Harvey, Kennedy: "A simple, fast dominance algorithm").
+struct Dominators {
+  Dominators(const Function& fn, const Cfg& cfg);
+  Block idom(Block b) const { return idom_[b]; }  // the entry has none
+  // Constant time, by interval numbers of the tree.
+  bool dominates(Block a, Block b) const { return first_[a] <= first_[b] && last_[b] <= last_[a]; }
+
+ private:
+  SideTable<Block, Block> idom_;
+  SideTable<Block, uint32_t> first_ = SideTable<Block, uint32_t>(0), last_ = SideTable<Block, uint32_t>(0);
+};
+
+}  // namespace epass

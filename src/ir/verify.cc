@@ -1,0 +1,184 @@
+// What holds for every function between passes:
+//   1. the layout has an entry, and nothing jumps to it
+//   2. each placed block is not empty; its last instruction, and only that one, ends a block
+//   3. instructions know their block; lists are linked both ways
+//   4. operands, edges and result are as the opcode table says
+//   5. edges lead to placed blocks and carry one argument for each parameter
+//   6. every value used is made by a placed instruction or is a parameter of a placed block
+//   7. in reachable code the definition of a value dominates its use; an edge's arguments are used at its
+//   source
+//   8. slots and homes lie in the stack frame; memory offsets fit
+// Not checked: what instructions mean for pointers; that calls of functions pass what these read.
+
+#include "ir/verify.h"
+
+#include <string>
+
+#include "bpf/insn.h"
+
+namespace epass {
+namespace {
+
+class Verifier {
+ public:
+  explicit Verifier(const Function& fn) : fn_(fn) {}
+
+  Result<void> run() {
+    if (!fn_.entry()) return fail("ir", "a function without blocks");
+    if (auto ok = check_blocks(); !ok) return ok;
+    find_dominators();
+    return check_dominance();
+  }
+
+ private:
+  std::unexpected<Error> bad(Inst i, const std::string& why) {
+    const InstData& d = fn_.insts[i];
+    Error error{
+        .message = "`" + std::string(info(d.op).mnemonic) + "` (i" + std::to_string(i.index) + "): " + why,
+        .code = "ir"};
+    error.where.function = fn_.name;
+    if (d.origin != kNoOrigin) error.where.insn = d.origin;
+    return fail(std::move(error));
+  }
+
+  Result<void> check_blocks() {
+    for (Block b : fn_.all_blocks()) {
+      if (!fn_.blocks[b].first) return fail("ir", "b" + std::to_string(b.index) + " is empty");
+      Inst previous;
+      for (Inst i : fn_.insts_of(b)) {
+        if (fn_.insts[i].prev != previous) return bad(i, "is linked wrongly");
+        previous = i;
+        if (auto ok = check_inst(b, i); !ok) return ok;
+      }
+      if (fn_.terminator(b) != previous) return bad(previous, "is not known as the end of its block");
+    }
+    return {};
+  }
+
+  Result<void> check_inst(Block b, Inst i) {
+    const InstData& d = fn_.insts[i];
+    const OpcodeInfo& op = info(d.op);
+    if (d.block != b) return bad(i, "does not know its block");
+    if (ends_block(d.op) != (i == fn_.terminator(b)))
+      return bad(i, "ends of blocks stand last, and only there");
+    if (op.operands != kVariadic && d.operand_count != op.operands) return bad(i, "wrong number of operands");
+    if (op.operands == kVariadic && d.operand_count > 6) return bad(i, "more than five arguments");
+    if (op.edges != kVariadic && d.edge_count != op.edges) return bad(i, "wrong number of edges");
+    if (bool(d.result) != op.has_result) return bad(i, "result does not match the opcode");
+    if (d.result && fn_.values[d.result].inst != i)
+      return bad(i, "its result belongs to another instruction");
+    if (d.op == Opcode::SlotAddr && d.slot.index >= fn_.slots.size()) return bad(i, "no such slot");
+    for (Value v : fn_.operands(i))
+      if (auto ok = check_value(i, v); !ok) return ok;
+    for (uint32_t n = 0; n < d.edge_count; ++n) {
+      const EdgeData& e = fn_.edges[fn_.edge(i, n)];
+      if (!fn_.blocks[e.to].placed) return bad(i, "jumps to a removed block");
+      if (e.to == fn_.entry()) return bad(i, "jumps to the entry");
+      if (e.args.size != fn_.blocks[e.to].params.size)
+        return bad(i, "edge arguments do not match the parameters of b" + std::to_string(e.to.index));
+      for (Value v : fn_.args(fn_.edge(i, n)))
+        if (auto ok = check_value(i, v); !ok) return ok;
+    }
+    return {};
+  }
+
+  Result<void> check_value(Inst i, Value v) {
+    if (v.index >= fn_.values.size()) return bad(i, "uses a value that does not exist");
+    v = fn_.resolve(v);
+    const ValueData& data = fn_.values[v];
+    Block b = data.inst ? fn_.insts[data.inst].block : data.block;
+    if (!b || !fn_.blocks[b].placed)
+      return bad(i, "uses v" + std::to_string(v.index) + ", which was removed");
+    return {};
+  }
+
+  // Reverse post-order, immediate dominators, and interval numbers of their tree.
+  void find_dominators() {
+    std::vector<Block> order;
+    std::vector<std::pair<Block, uint32_t>> stack{{fn_.entry(), 0}};
+    number_.at(fn_.entry()) = 0;
+    while (!stack.empty()) {
+      auto& [b, n] = stack.back();
+      Inst end = fn_.terminator(b);
+      if (n == fn_.insts[end].edge_count) {
+        order.push_back(b);
+        stack.pop_back();
+        continue;
+      }
+      Block to = fn_.target(end, n++);
+      if (number_[to] == UINT32_MAX) number_.at(to) = 0, stack.push_back({to, 0});
+    }
+    uint32_t count = uint32_t(order.size());
+    std::vector<std::vector<uint32_t>> preds(count);
+    for (uint32_t k = 0; k < count; ++k) number_.at(order[k]) = count - 1 - k;
+    for (Block b : order) {
+      Inst end = fn_.terminator(b);
+      for (uint32_t n = 0; n < fn_.insts[end].edge_count; ++n)
+        preds[number_[fn_.target(end, n)]].push_back(number_[b]);
+    }
+    std::vector<uint32_t> idom(count, UINT32_MAX);
+    idom[0] = 0;
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (uint32_t k = 1; k < count; ++k) {
+        uint32_t best = UINT32_MAX;
+        for (uint32_t p : preds[k]) {
+          if (idom[p] == UINT32_MAX) continue;
+          if (best == UINT32_MAX) best = p;
+          while (best != p) (best > p ? best : p) = idom[best > p ? best : p];
+        }
+        if (idom[k] != best) idom[k] = best, changed = true;
+      }
+    }
+    first_.assign(count, 0), size_.assign(count, 1);
+    std::vector<uint32_t> next(count, 1);
+    for (uint32_t k = count; k-- > 1;) size_[idom[k]] += size_[k];
+    for (uint32_t k = 1; k < count; ++k)
+      first_[k] = first_[idom[k]] + next[idom[k]], next[idom[k]] += size_[k];
+  }
+
+  bool dominates(Block a, Block b) const {
+    uint32_t x = number_[a], y = number_[b];
+    if (x == UINT32_MAX || y == UINT32_MAX) return y == UINT32_MAX;
+    return first_[x] <= first_[y] && first_[y] < first_[x] + size_[x];
+  }
+
+  Result<void> check_dominance() {
+    SideTable<Inst, uint32_t> position(fn_.insts.size(), 0);
+    for (Block b : fn_.all_blocks()) {
+      uint32_t n = 0;
+      for (Inst i : fn_.insts_of(b)) position.at(i) = n++;
+    }
+    for (Block b : fn_.all_blocks()) {
+      if (number_[b] == UINT32_MAX) continue;
+      for (Inst i : fn_.insts_of(b)) {
+        auto reaches = [&](Value v) {
+          const ValueData& data = fn_.values[fn_.resolve(v)];
+          if (!data.inst) return dominates(data.block, b);
+          Block at = fn_.insts[data.inst].block;
+          return at == b ? position[data.inst] < position[i] : dominates(at, b);
+        };
+        auto check = [&](Value v) -> Result<void> {
+          if (reaches(v)) return {};
+          return bad(i, "uses v" + std::to_string(fn_.resolve(v).index) + " where it may not be defined");
+        };
+        for (Value v : fn_.operands(i))
+          if (auto ok = check(v); !ok) return ok;
+        for (uint32_t n = 0; n < fn_.insts[i].edge_count; ++n)
+          for (Value v : fn_.args(fn_.edge(i, n)))
+            if (auto ok = check(v); !ok) return ok;
+      }
+    }
+    return {};
+  }
+
+  const Function& fn_;
+  SideTable<Block, uint32_t> number_ = SideTable<Block, uint32_t>(UINT32_MAX);
+  std::vector<uint32_t> first_, size_;
+};
+
+}  // namespace
+
+Result<void> verify(const Function& fn) { return Verifier(fn).run(); }
+
+}  // namespace epass

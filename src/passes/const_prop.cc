@@ -1,0 +1,164 @@
+// Computes what is constant, on the paths that can be taken (sparse conditional constant propagation: Wegman,
+// Zadeck).
+//
+//     v1 = const 3                           v1 = const 3
+//     v2 = mul.32 v1, 5             =>       v2 = const 15
+//     jgt v2, 10, b1, b2                     jump b1
+//
+// Facts flow over block parameters from edges that can be taken only. CO-RE constants are unknown, and so is
+// `undef`. A constant that would take two records (ld_imm64) does not replace an instruction that takes one.
+
+#include "ir/edit.h"
+#include "ir/eval.h"
+#include "pass/pass.h"
+
+namespace epass {
+namespace {
+
+struct Fact {
+  enum Kind : uint8_t { kUnseen, kConstant, kVaries } kind = kUnseen;
+  uint64_t value = 0;
+};
+
+class Solver {
+ public:
+  explicit Solver(Function& fn)
+      : fn_(fn), facts_(fn.values.size(), Fact{}), users_(fn.values.size(), ListRef{}) {
+    for (Block b : fn.all_blocks())
+      for (Inst i : fn.insts_of(b))
+        for (Value v : fn.operands(i)) users_pool_.push_back(users_.at(fn.resolve(v)), i);
+    edges_into_args();
+  }
+
+  void run() {
+    for (Value v : fn_.params(fn_.entry())) lower(v, {Fact::kVaries});
+    enter(fn_.entry());
+    while (!blocks_.empty() || !insts_.empty()) {
+      if (!blocks_.empty()) {
+        Block b = blocks_.back();
+        blocks_.pop_back();
+        for (Inst i : fn_.insts_of(b)) visit(i);
+      } else {
+        Inst i = insts_.back();
+        insts_.pop_back();
+        if (reached_[fn_.insts[i].block]) visit(i);
+      }
+    }
+  }
+
+  Changed rewrite(PassContext& context) {
+    Changed changed = Changed::kNothing;
+    for (Block b : fn_.all_blocks()) {
+      if (!reached_[b]) continue;
+      for (Value p : fn_.params(b)) {
+        Fact f = facts_[p];
+        if (f.kind != Fact::kConstant || !fits(f.value) || fn_.resolve(p) != p) continue;
+        Inst at = fn_.blocks[b].first;
+        InstData c{.op = Opcode::Const, .imm = int64_t(f.value), .origin = fn_.insts[at].origin};
+        fn_.replace(p, fn_.insts[fn_.insert_before(at, c, {}, fn_.home(p))].result);
+        context.count("const-prop.parameters");
+        changed |= Changed::kInstructions;
+      }
+      for (Inst i : fn_.insts_of(b)) changed |= rewrite(i, context);
+    }
+    return changed;
+  }
+
+ private:
+  static bool fits(uint64_t v) { return int64_t(v) == int32_t(v) || v == uint32_t(v); }
+
+  // An argument that changes must be looked at where its edge leaves: the terminator counts as its user.
+  void edges_into_args() {
+    for (Block b : fn_.all_blocks()) {
+      Inst end = fn_.terminator(b);
+      for (uint32_t n = 0; n < fn_.insts[end].edge_count; ++n)
+        for (Value v : fn_.args(fn_.edge(end, n))) users_pool_.push_back(users_.at(fn_.resolve(v)), end);
+    }
+  }
+
+  void enter(Block b) {
+    if (reached_[b]) return;
+    reached_.at(b) = 1;
+    blocks_.push_back(b);
+  }
+
+  Fact fact(Value v) const { return facts_[fn_.resolve(v)]; }
+  void lower(Value v, Fact to) {
+    Fact& f = facts_.at(v);
+    if (f.kind == Fact::kVaries || to.kind == Fact::kUnseen) return;
+    if (f.kind == Fact::kConstant && to.kind == Fact::kConstant && f.value == to.value) return;
+    f = f.kind == Fact::kUnseen ? to : Fact{Fact::kVaries};
+    for (Inst user : users_pool_.span(users_[v])) insts_.push_back(user);
+  }
+
+  void take(Inst i, uint32_t n) {
+    Edge e = fn_.edge(i, n);
+    Block to = fn_.edges[e].to;
+    auto params = fn_.params(to);
+    auto args = fn_.args(e);
+    for (size_t k = 0; k < params.size(); ++k) lower(params[k], fact(args[k]));
+    enter(to);
+  }
+
+  void visit(Inst i) {
+    const InstData& d = fn_.insts[i];
+    if (d.result) lower(d.result, evaluate(i));
+    if (is_conditional(d.op)) {
+      Fact x = fact(fn_.operand(i, 0)), y = fact(fn_.operand(i, 1));
+      if (x.kind == Fact::kUnseen || y.kind == Fact::kUnseen) return;
+      if (x.kind == Fact::kConstant && y.kind == Fact::kConstant)
+        return take(i, eval_condition(d.op, d.width, x.value, y.value) ? 0 : 1);
+    }
+    for (uint32_t n = 0; n < d.edge_count; ++n) take(i, n);
+  }
+
+  Fact evaluate(Inst i) const {
+    const InstData& d = fn_.insts[i];
+    if (d.op == Opcode::Const)
+      return d.core == kNoCore ? Fact{Fact::kConstant, uint64_t(d.imm)} : Fact{Fact::kVaries};
+    bool unary = d.op == Opcode::Copy || (d.op >= Opcode::Neg && d.op <= Opcode::BSwap64);
+    if (!unary && !is_binary(d.op)) return {Fact::kVaries};
+    Fact x = fact(fn_.operand(i, 0)), y = unary ? x : fact(fn_.operand(i, 1));
+    if (x.kind == Fact::kVaries || y.kind == Fact::kVaries) return {Fact::kVaries};
+    if (x.kind == Fact::kUnseen || y.kind == Fact::kUnseen) return {};
+    return {Fact::kConstant,
+            unary ? eval_unary(d.op, d.width, x.value) : eval_binary(d.op, d.width, x.value, y.value)};
+  }
+
+  Changed rewrite(Inst i, PassContext& context) {
+    const InstData& d = fn_.insts[i];
+    if (is_conditional(d.op)) {
+      Fact x = fact(fn_.operand(i, 0)), y = fact(fn_.operand(i, 1));
+      if (x.kind != Fact::kConstant || y.kind != Fact::kConstant) return Changed::kNothing;
+      keep_only_edge(fn_, d.block, eval_condition(d.op, d.width, x.value, y.value) ? 0 : 1);
+      context.count("const-prop.branches");
+      return Changed::kControlFlow;
+    }
+    if (!d.result || d.op == Opcode::Const || d.core != kNoCore) return Changed::kNothing;
+    Fact f = facts_[d.result];
+    if (f.kind != Fact::kConstant || !fits(f.value)) return Changed::kNothing;
+    become_constant(fn_, i, f.value);
+    context.count("const-prop.instructions");
+    return Changed::kInstructions;
+  }
+
+  Function& fn_;
+  SideTable<Value, Fact> facts_;
+  SideTable<Value, ListRef> users_;
+  ListPool<Inst> users_pool_;
+  SideTable<Block, uint8_t> reached_ = SideTable<Block, uint8_t>(0);
+  std::vector<Block> blocks_;
+  std::vector<Inst> insts_;
+};
+
+}  // namespace
+
+Result<Changed> const_prop(Function& fn, PassContext& context) {
+  Solver solver(fn);
+  solver.run();
+  Changed changed = solver.rewrite(context);
+  if (changed == Changed::kControlFlow) remove_unreachable_blocks(fn);
+  return changed;
+}
+
+}  // namespace epass
