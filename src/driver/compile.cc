@@ -13,46 +13,6 @@ namespace epass::driver {
 
 namespace {
 
-// The functions that the patterns name, and what those call or take the address of.
-Result<std::vector<bool>> selected_functions(const bpf::Program& program,
-                                             const std::vector<std::string>& patterns) {
-  const uint32_t count = program.functions.size();
-  std::vector<bool> selected(count, patterns.empty());
-  std::vector<uint32_t> work;
-  for (const std::string& pattern : patterns) {
-    bool found = false;
-    for (uint32_t i = 0; i < count; ++i) {
-      if (!glob_matches(pattern, program.functions[bpf::FunctionId{i}].name)) continue;
-      found = true;
-      if (!selected[i]) work.push_back(i), selected[i] = true;
-    }
-    if (found) continue;
-    Error error{.message = format("no program is called `{}`", pattern), .code = "unknown-program"};
-    error.where.object = program.name;
-    std::string names;
-    uint32_t shown = 0, entries = 0;
-    for (uint32_t i = 0; i < count; ++i) {
-      const bpf::Function& fn = program.functions[bpf::FunctionId{i}];
-      if (!fn.is_entry) continue;
-      if (++entries <= 8) names += (shown++ ? ", `" : "`") + fn.name + "`";
-    }
-    if (entries > shown) names += format(" and {} more", entries - shown);
-    if (entries) error.notes.push_back("it has " + names);
-    return fail(std::move(error));
-  }
-  while (!work.empty()) {
-    const bpf::Function& fn = program.functions[bpf::FunctionId{work.back()}];
-    work.pop_back();
-    for (const bpf::Attachment& attachment : fn.attachments) {
-      const bpf::Symbol& symbol = program.symbols[attachment.symbol];
-      if (!symbol.function || selected[symbol.function.index]) continue;
-      selected[symbol.function.index] = true;
-      work.push_back(symbol.function.index);
-    }
-  }
-  return selected;
-}
-
 class Worker {
  public:
   Worker(const bpf::Program& program, const CompileOptions& options, const Stages& stages, bpf::Isa isa)
@@ -106,6 +66,45 @@ class Worker {
 
 }  // namespace
 
+Result<std::vector<bool>> select_functions(const bpf::Program& program,
+                                           const std::vector<std::string>& patterns, bool with_callees) {
+  const uint32_t count = program.functions.size();
+  std::vector<bool> selected(count, patterns.empty());
+  std::vector<uint32_t> work;
+  for (const std::string& pattern : patterns) {
+    bool found = false;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (!glob_matches(pattern, program.functions[bpf::FunctionId{i}].name)) continue;
+      found = true;
+      if (!selected[i]) work.push_back(i), selected[i] = true;
+    }
+    if (found) continue;
+    Error error{.message = format("no program is called `{}`", pattern), .code = "unknown-program"};
+    error.where.object = program.name;
+    std::string names;
+    uint32_t shown = 0, entries = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      const bpf::Function& fn = program.functions[bpf::FunctionId{i}];
+      if (!fn.is_entry) continue;
+      if (++entries <= 8) names += (shown++ ? ", `" : "`") + fn.name + "`";
+    }
+    if (entries > shown) names += format(" and {} more", entries - shown);
+    if (entries) error.notes.push_back("it has " + names);
+    return fail(std::move(error));
+  }
+  while (with_callees && !work.empty()) {
+    const bpf::Function& fn = program.functions[bpf::FunctionId{work.back()}];
+    work.pop_back();
+    for (const bpf::Attachment& attachment : fn.attachments) {
+      const bpf::Symbol& symbol = program.symbols[attachment.symbol];
+      if (!symbol.function || selected[symbol.function.index]) continue;
+      selected[symbol.function.index] = true;
+      work.push_back(symbol.function.index);
+    }
+  }
+  return selected;
+}
+
 bpf::Isa automatic_isa(const bpf::Program& program) {
   bpf::Isa isa = bpf::Isa::kV3;
   for (uint32_t i = 0; i < program.functions.size(); ++i)
@@ -115,7 +114,7 @@ bpf::Isa automatic_isa(const bpf::Program& program) {
 
 Result<CompiledProgram> compile_program(const bpf::Program& program, const CompileOptions& options,
                                         const Stages& stages) {
-  auto selected = selected_functions(program, options.programs);
+  auto selected = select_functions(program, options.programs);
   if (!selected) return fail(selected.error());
   CompiledProgram result;
   result.isa = options.isa.value_or(automatic_isa(program));

@@ -47,9 +47,15 @@ struct CompiledProgram {
   bpf::Isa isa = bpf::Isa::kV3;
 };
 
-// `only` that match no function are an error, code `unknown-program`.
+// Error: `unknown-program`.
 Result<CompiledProgram> compile_program(const bpf::Program& program, const CompileOptions& options,
                                         const Stages& stages);
+
+// By function: whether one of the patterns names it, or a function that they name calls it or takes its
+// address. No patterns: all. Error `unknown-program`: a pattern that names nothing.
+Result<std::vector<bool>> select_functions(const bpf::Program& program,
+                                           const std::vector<std::string>& patterns,
+                                           bool with_callees = true);
 
 // The level that `auto` means for this program.
 bpf::Isa automatic_isa(const bpf::Program& program);

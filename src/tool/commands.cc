@@ -73,6 +73,29 @@ everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics jso
 exit 0 written, 1 the input is at fault, 2 usage.  More: epass passes, epass help formats
 )";
 
+constexpr Option kPrint[] = {
+    {.name = "prog", .value = kRequired, .repeatable = true},
+    {.name = "input", .value = kRequired},
+    {.name = "raw"},
+    {.name = "no-source"},
+    {.name = "json", .value = kAttached},
+};
+constexpr std::string_view kPrintHelp =
+    R"(epass print: disassemble, with source lines, block labels, and names of maps, helpers and fields
+usage: epass print IN... [OPTIONS]
+  epass print prog.o                        every program
+  epass print prog.o --prog 'tcp_*'         some of them
+  epass print prog.o --raw --no-source      bytes instead of C
+
+--prog NAME        only this function; repeat, globs allowed
+--input FORMAT     elf raw dump epir (default: by content)
+--raw              the bytes of each record, too
+--no-source        no source lines
+--json             one JSON object per function: its size and instruction set
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+exit 0, 1 the input is at fault, 2 usage.
+)";
+
 constexpr Option kPasses[] = {{.name = "O", .letter = 'O', .value = kRequired},
                               {.name = "json", .value = kAttached}};
 constexpr std::string_view kPassesHelp =
@@ -103,6 +126,7 @@ everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics jso
 
 constexpr Command kCommands[] = {
     {"opt", kOptHelp, kOpt, run_opt},
+    {"print", kPrintHelp, kPrint, run_print},
     {"passes", kPassesHelp, kPasses, run_passes},
     {"help", kHelpHelp, {}, run_help},
 };
