@@ -42,7 +42,8 @@ class Worker {
   Result<void> run(FunctionOutcome& out, const bpf::Function& in) const {
     Result<Function> fn = stages_.lift(program_, out.id, facts_);
     if (!fn) return fail(fn.error());
-    if (auto done = stages_.optimize(*fn, program_.symbols, out.id.index); !done) return fail(done.error());
+    if (auto done = stages_.optimize(*fn, program_.symbols, lower_options_.isa); !done)
+      return fail(done.error());
     if (options_.want_code) {
       Result<bpf::NewCode> code = stages_.lower(*fn, lower_options_);
       if (!code) return fail(code.error());

@@ -28,8 +28,7 @@ struct CompileOptions {
 // What is done to one function, so that tests can put something else in.
 struct Stages {
   std::function<Result<Function>(const bpf::Program&, bpf::FunctionId, const CallFacts&)> lift = {};
-  // Passes over one function. `order` is its place in the program, for deterministic reports.
-  std::function<Result<void>(Function&, const Symbols&, uint32_t order)> optimize = {};
+  std::function<Result<void>(Function&, const Symbols&, bpf::Isa)> optimize = {};
   std::function<Result<bpf::NewCode>(const Function&, const LowerOptions&)> lower = {};
 };
 

@@ -65,7 +65,8 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   const Stages stages{
       .lift = [](const bpf::Program& p, bpf::FunctionId id,
                  const CallFacts& facts) { return lift(p, id, facts); },
-      .optimize = [&](Function& fn, const Symbols& symbols, uint32_t) { return pipeline->run(fn, symbols); },
+      .optimize = [&](Function& fn, const Symbols& symbols,
+                      bpf::Isa isa) { return pipeline->run(fn, symbols, isa); },
       .lower = [](const Function& fn, const LowerOptions& lower_options) { return lower(fn, lower_options); },
   };
   auto compiled = compile_program(file.program(), compile, stages);

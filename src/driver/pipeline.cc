@@ -1,17 +1,113 @@
-// The empty pipeline, until passes can be run.
+// Runs pass pipelines over functions, and collects what there is to show.
 
 #include "driver/pipeline.h"
 
+#include <atomic>
+#include <chrono>
+#include <mutex>
+
+#include "base/format.h"
+#include "pass/pipeline.h"
+#include "passes/registry.h"
+
 namespace epass::driver {
 
-struct Pipeline::State {};
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+const PassCatalog& catalog() {
+  static const PassCatalog kCatalog{.passes = all_passes(), .level = level_pipeline};
+  return kCatalog;
+}
+
+Result<void> check_pass_name(const std::string& option, const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const PassInfo& pass : all_passes()) {
+    if (pass.name == name) return {};
+    names.push_back(pass.name);
+  }
+  Error error{.message = format("`{}`: no pass is called `{}`", option, name), .code = "unknown-pass"};
+  const std::string near = nearest_word(name, names);
+  error.help = near.empty() ? "`epass passes` lists them" : format("did you mean `{}`?", near);
+  return fail(std::move(error));
+}
+
+}  // namespace
+
+struct Pipeline::State {
+  PipelineOptions options;
+  std::vector<epass::Stage> stages;
+  std::atomic<uint64_t> passes_run = 0;
+  std::mutex mutex;  // guards report
+  PipelineReport report;
+  std::map<std::string, PassTime, std::less<>> times;
+};
 
 Pipeline::Pipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Pipeline::Pipeline(Pipeline&&) noexcept = default;
 Pipeline::~Pipeline() = default;
 
-Result<Pipeline> Pipeline::parse(const PipelineOptions&) { return Pipeline(std::make_unique<State>()); }
-Result<void> Pipeline::run(Function&, const Symbols&) { return {}; }
-PipelineReport Pipeline::report() const { return {}; }
+Result<Pipeline> Pipeline::parse(const PipelineOptions& options) {
+  for (const auto& [option, names] :
+       {std::pair("--print-before", &options.print_before), std::pair("--print-after", &options.print_after)})
+    for (const std::string& name : *names)
+      if (auto known = check_pass_name(option, name); !known) return fail(known.error());
+  auto stages = parse_pipeline(options.text, catalog());
+  if (!stages) return fail(stages.error());
+  auto state = std::make_unique<State>();
+  state->options = options;
+  state->stages = std::move(*stages);
+  return Pipeline(std::move(state));
+}
+
+Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
+  State& state = *state_;
+  const PipelineOptions& options = state.options;
+  Counters counters;
+  std::map<std::string_view, PassTime> times;
+  Clock::time_point begin;
+  std::string printed;
+
+  PassHooks hooks{.verify_each = options.verify_each};
+  if (options.time_passes) {
+    hooks.before = [&](const PassInfo&, const Function&) { begin = Clock::now(); };
+    hooks.after = [&](const PassInfo& pass, const Function&, Changed) {
+      PassTime& time = times[pass.name];
+      ++time.runs;
+      time.nanoseconds += static_cast<uint64_t>(
+          std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count());
+    };
+  }
+  if (options.bisect) {
+    hooks.may_run = [&](const PassInfo& pass) {
+      const uint64_t number = ++state.passes_run;
+      const bool may = number <= *options.bisect;
+      if (number == *options.bisect)
+        printed += format("bisect: the last pass is number {}, {} on `{}`\n", number, pass.name, fn.name);
+      return may;
+    };
+  }
+  Result<void> done = run_pipeline(fn, state.stages, symbols, isa, counters, hooks);
+
+  // Sums do not depend on the order in which threads get here; texts are printed by one thread only.
+  std::scoped_lock lock(state.mutex);
+  for (const auto& [name, count] : counters) state.report.counters[name] += count;
+  for (const auto& [name, time] : times) {
+    PassTime& sum =
+        state.times.try_emplace(std::string(name), PassTime{.name = std::string(name)}).first->second;
+    sum.runs += time.runs, sum.nanoseconds += time.nanoseconds;
+  }
+  state.report.printed += printed;
+  return done;
+}
+
+PipelineReport Pipeline::report() const {
+  PipelineReport report = state_->report;
+  for (const auto& [name, time] : state_->times) report.times.push_back(time);
+  if (state_->options.bisect)
+    report.printed += format("bisect: {} passes in all\n", state_->passes_run.load());
+  return report;
+}
 
 }  // namespace epass::driver

@@ -42,10 +42,10 @@ struct PipelineReport {
 
 class Pipeline {
  public:
-  // Errors: `unknown-pass`, `pass-option`, with the column in `options.text`.
+  // Errors: `unknown-pass`, `pass-option`, `pipeline`, with the column in `options.text`.
   static Result<Pipeline> parse(const PipelineOptions& options);
   // Runs all passes over one function. May be called by several threads, for different functions.
-  Result<void> run(Function& fn, const Symbols& symbols);
+  Result<void> run(Function& fn, const Symbols& symbols, bpf::Isa isa);
   PipelineReport report() const;
 
   Pipeline(Pipeline&&) noexcept;

@@ -20,11 +20,9 @@ struct Job {
   Diagnostics& diagnostics;
   Arguments arguments = {};
   // Says the error and gives the exit status that belongs to it.
-  int fail(const Error& error) {
-    diagnostics.error(error);
-    return error.code == "usage" || error.code == "unknown-pass" || error.code == "pass-option" ? kUsage
-                                                                                                : kNo;
-  }
+  int fail(const Error& error);
+  // The same for an error in the value of an option, which is shown with its column marked.
+  int fail_in_option(Error error, const std::string& option, const std::string& value);
 };
 
 struct Command {

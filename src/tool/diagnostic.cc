@@ -49,6 +49,7 @@ std::string place_text(const Diagnostic& d) {
     if (at.insn >= 0) text += format(", instruction {}", at.insn);
     return text;
   }
+  if (at.column >= 0) return text + format(": column {}", at.column);
   append_part(text, at.section);
   if (!at.function.empty()) {
     append_part(text, at.function);

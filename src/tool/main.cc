@@ -1,6 +1,7 @@
 // Entry of the `epass` program: finds the command, parses its options, runs it, and turns the outcome into an
 // exit status.
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/format.h"
@@ -9,6 +10,26 @@
 #include "tool/suggest.h"
 
 namespace epass::tool {
+
+int Job::fail(const Error& error) {
+  diagnostics.error(error);
+  const bool usage = error.code == "usage" || error.code == "unknown-pass" || error.code == "pass-option" ||
+                     error.code == "pipeline";
+  return usage ? kUsage : kNo;
+}
+
+int Job::fail_in_option(Error error, const std::string& option, const std::string& value) {
+  if (error.where.column < 1) return fail(error);
+  error.where.object = option;
+  Diagnostic diagnostic{.error = error, .text_line = value};
+  diagnostic.mark_from = static_cast<size_t>(error.where.column) - 1;
+  const size_t end = std::min(value.find_first_of(",()=", diagnostic.mark_from), value.size());
+  diagnostic.mark_size = std::max<size_t>(1, end - std::min(end, diagnostic.mark_from));
+  // A short suggestion stands at the mark itself.
+  if (error.help.starts_with("did you mean")) diagnostic.label.swap(diagnostic.error.help);
+  diagnostics.add(diagnostic);
+  return kUsage;
+}
 
 namespace {
 

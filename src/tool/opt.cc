@@ -148,7 +148,10 @@ int run_opt(Job& job) {
     if (auto can = check_terminal(static_cast<Emit>(input->format)); !can) return job.fail(can.error());
 
   auto file = driver::compile_file(std::move(*input), request->options);
-  if (!file) return job.fail(file.error());
+  if (!file)
+    return file.error().where.object.empty()
+               ? job.fail_in_option(file.error(), "--passes", request->options.pipeline.text)
+               : job.fail(file.error());
 
   const OptReport report{.file = *file, .level = request->level};
   report_kept(report, job.diagnostics);

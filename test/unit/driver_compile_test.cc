@@ -34,7 +34,7 @@ Stages fake(uint32_t size, std::string fails_for = "") {
         fn.name = program.functions[id].name;
         return fn;
       },
-      .optimize = [](Function&, const Symbols&, uint32_t) -> Result<void> { return {}; },
+      .optimize = [](Function&, const Symbols&, bpf::Isa) -> Result<void> { return {}; },
       .lower = [=](const Function& fn, const LowerOptions&) -> Result<bpf::NewCode> {
         if (fn.name == fails_for) return fail("stack-limit", "too much stack");
         bpf::NewCode code;

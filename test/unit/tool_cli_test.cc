@@ -72,6 +72,23 @@ TEST(ToolCli, WrongWordsGetTheRightOnes) {
   }
 }
 
+TEST(ToolCli, PipelineErrorsMarkTheirColumn) {
+  ScratchDirectory dir;
+  write_text(dir / "p", kSmallDump);
+  Outcome o = run_epass({"opt", "p", "--passes", "dce,simplify-cgf,dce"}, "", dir.path());
+  EXPECT_EQ(o.status, 2);
+  EXPECT_EQ(o.err,
+            "error[unknown-pass]: no pass is called `simplify-cgf`\n"
+            "  --> --passes: column 5\n"
+            "    | dce,simplify-cgf,dce\n"
+            "    |     ^^^^^^^^^^^^ did you mean `simplify-cfg`?\n");
+  Outcome print = run_epass({"opt", "p", "--print-after", "dec"}, "", dir.path());
+  EXPECT_EQ(print.status, 2);
+  EXPECT_EQ(print.err,
+            "error[unknown-pass]: `--print-after`: no pass is called `dec`\n"
+            "  = help: did you mean `dce`?\n");
+}
+
 TEST(ToolCli, OptionsStandAnywhereAndTwoDashesEndThem) {
   ScratchDirectory dir;
   write_text(dir / "-p", kSmallDump);
