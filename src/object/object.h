@@ -17,6 +17,7 @@ struct Map {
   std::string name = {};
   bool legacy = false;                                                          // SEC("maps") instead of BTF
   uint32_t type = 0, key_size = 0, value_size = 0, max_entries = 0, flags = 0;  // of legacy maps
+  uint32_t inner_index = UINT32_MAX;  // legacy maps of maps: the inner one, in order of the section
 };
 
 struct SourceLine {
@@ -33,6 +34,11 @@ class Object {
   const bpf::Program& program() const { return program_; }
   const std::vector<uint8_t>& bytes() const { return bytes_; }
   const std::vector<Map>& maps() const { return maps_; }
+  std::string license() const;
+  // Of data symbols: the section they lie in, its bytes, and their offset in it.
+  std::string section_of(const bpf::Symbol& symbol) const;
+  Bytes section_data(const std::string& name) const;
+  uint64_t symbol_offset(bpf::SymbolId id) const;
   // Sorted by instruction; empty without BTF.
   std::vector<SourceLine> source_lines(bpf::FunctionId id) const;
   // What CO-RE record `id` does, as `byte_off task_struct::pid`.

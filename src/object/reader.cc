@@ -386,7 +386,11 @@ class ObjectReader {
   }
 
   void find_maps() {
-    for (const ElfSymbol& s : elf_.symbols) {
+    std::vector<const ElfSymbol*> order;
+    for (const ElfSymbol& s : elf_.symbols) order.push_back(&s);
+    std::ranges::stable_sort(order, {}, [](const ElfSymbol* s) { return std::pair(s->section, s->value); });
+    for (const ElfSymbol* symbol : order) {
+      const ElfSymbol& s = *symbol;
       if (s.section == SHN_UNDEF || s.section >= elf_.sections.size() || s.type() == STT_SECTION ||
           s.name.empty())
         continue;
@@ -426,6 +430,29 @@ Result<Object> Object::parse(std::vector<uint8_t> bytes, std::string name) {
   Error error = elf.error();
   error.where.object = name;
   return fail(std::move(error));
+}
+
+std::string Object::license() const {
+  for (const ElfSection& s : elf_.sections)
+    if (s.name == "license") return std::string(s.data.begin(), std::ranges::find(s.data, 0));
+  return "GPL";
+}
+
+std::string Object::section_of(const bpf::Symbol& symbol) const {
+  if (symbol.external >= elf_.symbols.size() || elf_.symbols[symbol.external].section >= elf_.sections.size()) return "";
+  return elf_.sections[elf_.symbols[symbol.external].section].name;
+}
+
+Bytes Object::section_data(const std::string& name) const {
+  static const std::vector<uint8_t> kZeros(1 << 20);
+  for (const ElfSection& s : elf_.sections)
+    if (s.name == name) return s.type == SHT_NOBITS ? Bytes(kZeros).first(std::min<size_t>(s.size, kZeros.size())) : Bytes(s.data);
+  return {};
+}
+
+uint64_t Object::symbol_offset(bpf::SymbolId id) const {
+  uint32_t external = program_.symbols[id].external;
+  return external < elf_.symbols.size() ? elf_.symbols[external].value : 0;
 }
 
 std::vector<SourceLine> Object::source_lines(bpf::FunctionId id) const {

@@ -1,0 +1,193 @@
+#include "kernel/verify.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <elf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "base/format.h"
+#include "kernel/direct.h"
+#include "kernel/maps.h"
+
+namespace epass::kernel {
+namespace {
+
+constexpr uint32_t kMaxHashEntries = 4096;
+
+// libbpf's messages of this thread, for reasons.
+thread_local std::string messages;
+int collect(libbpf_print_level, const char* text, va_list args) {
+  char line[1024];
+  vsnprintf(line, sizeof line, text, args);
+  messages += line;
+  return 0;
+}
+
+struct CloseObject {
+  void operator()(bpf_object* o) const { bpf_object__close(o); }
+};
+using Handle = std::unique_ptr<bpf_object, CloseObject>;
+
+Handle open_object(std::span<const uint8_t> bytes) {
+  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "epass", .relaxed_maps = true);
+  bpf_object* o = bpf_object__open_mem(bytes.data(), bytes.size(), &options);
+  return Handle(libbpf_get_error(o) ? nullptr : o);
+}
+
+// Static programs become global, so that libbpf takes them.
+std::vector<uint8_t> prepare(Bytes bytes) {
+  std::vector<uint8_t> copy(bytes.begin(), bytes.end());
+  auto elf = object::read_elf(bytes);
+  if (!elf || !elf->symbol_table) return copy;
+  Elf64_Ehdr header;
+  std::memcpy(&header, copy.data(), sizeof header);
+  Elf64_Shdr table;
+  std::memcpy(&table, copy.data() + header.e_shoff + elf->symbol_table * sizeof table, sizeof table);
+  for (size_t n = 0; n < elf->symbols.size(); ++n) {
+    const object::ElfSymbol& s = elf->symbols[n];
+    if (s.type() != STT_FUNC || s.binding() != STB_LOCAL || s.section >= elf->sections.size()) continue;
+    const object::ElfSection& section = elf->sections[s.section];
+    if (!(section.flags & SHF_EXECINSTR) || section.name == ".text") continue;
+    copy[table.sh_offset + n * sizeof(Elf64_Sym) + offsetof(Elf64_Sym, st_info)] = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
+  }
+  return copy;
+}
+
+void prepare_maps(bpf_object* object, std::vector<Fd>& inner_maps) {
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) {
+    uint32_t type = bpf_map__type(map);
+    switch (type) {
+      case BPF_MAP_TYPE_HASH:
+      case BPF_MAP_TYPE_PERCPU_HASH:
+      case BPF_MAP_TYPE_LRU_HASH:
+      case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+      case BPF_MAP_TYPE_LPM_TRIE:
+      case BPF_MAP_TYPE_HASH_OF_MAPS:
+      case BPF_MAP_TYPE_SOCKHASH:
+      case BPF_MAP_TYPE_STACK_TRACE:
+        if (bpf_map__max_entries(map) > kMaxHashEntries) bpf_map__set_max_entries(map, kMaxHashEntries);
+        if (bpf_map__max_entries(map) == 0) bpf_map__set_max_entries(map, 1);
+        break;
+      case BPF_MAP_TYPE_RINGBUF:
+        if (bpf_map__max_entries(map) == 0) bpf_map__set_max_entries(map, 4096);
+        break;
+      case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
+      case BPF_MAP_TYPE_STRUCT_OPS: break;
+      default:
+        if (bpf_map__max_entries(map) == 0) bpf_map__set_max_entries(map, 1);
+    }
+    bpf_map__set_pin_path(map, nullptr);
+    if ((type == BPF_MAP_TYPE_ARRAY_OF_MAPS || type == BPF_MAP_TYPE_HASH_OF_MAPS) && !bpf_map__inner_map(map)) {
+      Fd inner(bpf_map_create(BPF_MAP_TYPE_ARRAY, nullptr, 4, 4, 1, nullptr));
+      if (inner && bpf_map__set_inner_map_fd(map, inner.get()) == 0) inner_maps.push_back(std::move(inner));
+    }
+  }
+}
+
+std::string last_message() {
+  std::string_view rest = messages, best;
+  while (!rest.empty()) {
+    size_t end = rest.find('\n');
+    std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+    if (line.starts_with("libbpf: ") && line.find("failed to load object") == line.npos && line.find("-- ") == line.npos &&
+        line.find("RLIMIT") == line.npos && (best.empty() || line.find("failed to load") == line.npos))
+      best = line.substr(8);
+  }
+  return std::string(best);
+}
+
+// Loads program `n` of the object alone, as `type` if that is given.
+Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, int log_level) {
+  Verdict v;
+  std::string log;
+  for (int level : {4, log_level | 1 | 4}) {
+    messages.clear();
+    log.assign(level == 4 ? 64 << 10 : 16 << 20, '\0');
+    Handle object = open_object(bytes);
+    if (!object) {
+      v.error = errno, v.reason = "not judged: " + last_message();
+      return v;
+    }
+    std::vector<Fd> inner_maps;
+    prepare_maps(object.get(), inner_maps);
+    bpf_program *p, *wanted = nullptr;
+    int k = 0;
+    bpf_object__for_each_program(p, object.get()) {
+      bpf_program__set_autoload(p, k == n);
+      if (k++ == n) wanted = p;
+    }
+    bpf_map* map;
+    bpf_object__for_each_map(map, object.get())
+      if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS) bpf_map__set_autocreate(map, false);
+    v.program = bpf_program__name(wanted);
+    v.section = bpf_program__section_name(wanted);
+    if (type) {
+      bpf_program__set_type(wanted, bpf_prog_type(type->type));
+      bpf_program__set_expected_attach_type(wanted, bpf_attach_type(type->attach_type));
+    }
+    const char* text = libbpf_bpf_prog_type_str(bpf_program__type(wanted));
+    v.type = text ? text : "";
+    bpf_program__set_log_buf(wanted, log.data(), log.size());
+    bpf_program__set_log_level(wanted, uint32_t(level));
+    v.error = -bpf_object__load(object.get());
+    log.resize(strnlen(log.data(), log.size()));
+    v.insns = int64_t(bpf_program__insn_cnt(wanted));
+    read_log(v, log);
+    if (v.error == 0) {
+      v.accepted = true, v.reason.clear(), v.failing_insn = -1;
+      read_info(v, bpf_program__fd(wanted));
+    }
+    if (v.error == 0 || v.error == EPERM) break;
+  }
+  v.log = std::move(log);
+  if (v.accepted) return v;
+  if (v.error != EPERM && (v.insn_processed >= 0 || !v.log.empty())) v.accepted = false;
+  else v.reason = format("not judged: {}", v.error == EPERM ? "the kernel refuses this kind of program here (EPERM)" : last_message());
+  return v;
+}
+
+}  // namespace
+
+Result<std::vector<Verdict>> verify_object(Bytes bytes, const std::string& name, const VerifyOptions& options) {
+  raise_memlock();
+  auto parsed = object::Object::parse({bytes.begin(), bytes.end()}, name);
+  if (!parsed) return fail(parsed.error());
+  libbpf_set_print(collect);
+  messages.clear();
+  std::vector<uint8_t> copy = prepare(bytes);
+  bool legacy = std::ranges::any_of(parsed->maps(), &object::Map::legacy);
+  Handle object = legacy ? nullptr : open_object(copy);
+  if (!object) return verify_direct(*parsed, name, options);
+  std::vector<Verdict> verdicts;
+  int n = -1;
+  bpf_program* p;
+  bpf_object__for_each_program(p, object.get()) {
+    ++n;
+    std::string program = bpf_program__name(p), section = bpf_program__section_name(p);
+    if (options.wanted && !options.wanted(program)) continue;
+    Verdict best;
+    bool known = bpf_program__type(p) != BPF_PROG_TYPE_UNSPEC;
+    if (known && options.type.empty()) {
+      best = load_one(copy, n, nullptr, options.log_level);
+    } else {
+      bool first = true;
+      for (const LoadType& type : candidate_types(section, options.type)) {
+        Verdict v = load_one(copy, n, &type, options.log_level);
+        if (first || v.accepted.value_or(false)) best = std::move(v);
+        first = false;
+        if (best.accepted.value_or(false)) break;
+      }
+    }
+    best.object = name, best.program = program, best.section = section;
+    if (options.progress) options.progress(best);
+    verdicts.push_back(std::move(best));
+  }
+  return verdicts;
+}
+
+}  // namespace epass::kernel
