@@ -69,13 +69,15 @@ class DirectLoader {
       if (key.starts_with(".rodata")) spec.flags = BPF_F_RDONLY_PROG, spec.frozen = true;
     } else {
       auto map = std::ranges::find(object_.maps(), symbol.name, &object::Map::name);
-      if (map == object_.maps().end() || !map->legacy) return fail("kernel-map", format("no definition of the map `{}`", symbol.name));
+      if (map == object_.maps().end() || !map->legacy)
+        return fail("kernel-map", format("no definition of the map `{}`", symbol.name));
       spec.type = map->type, spec.key_size = map->key_size, spec.value_size = map->value_size;
       spec.max_entries = map->max_entries, spec.flags = map->flags;
       bool of_maps = spec.type == BPF_MAP_TYPE_ARRAY_OF_MAPS || spec.type == BPF_MAP_TYPE_HASH_OF_MAPS;
       if (of_maps && map->inner_index < object_.maps().size()) {
         const object::Map& inner = object_.maps()[map->inner_index];
-        spec.inner_type = inner.type, spec.inner_key = inner.key_size, spec.inner_value = inner.value_size, spec.inner_entries = inner.max_entries;
+        spec.inner_type = inner.type, spec.inner_key = inner.key_size, spec.inner_value = inner.value_size,
+        spec.inner_entries = inner.max_entries;
       }
     }
     auto fd = create_map(spec);
@@ -97,11 +99,13 @@ std::vector<LoadType> candidate_types(const std::string& section, const std::str
   }
   if (auto type = load_type(section)) return {*type};
   std::string guess = bpf::program_type_of_section(section);
-  if (auto type = guess.empty() ? std::nullopt : load_type(guess)) return {*type};
-  return all_load_types();
+  std::vector<LoadType> types = all_load_types();
+  if (auto type = guess.empty() ? std::nullopt : load_type(guess)) types.insert(types.begin(), *type);
+  return types;
 }
 
-Result<std::vector<Verdict>> verify_direct(const object::Object& object, const std::string& name, const VerifyOptions& options) {
+Result<std::vector<Verdict>> verify_direct(const object::Object& object, const std::string& name,
+                                           const VerifyOptions& options) {
   std::vector<Verdict> verdicts;
   DirectLoader loader(object);
   const bpf::Program& program = object.program();
@@ -115,7 +119,11 @@ Result<std::vector<Verdict>> verify_direct(const object::Object& object, const s
     } else {
       bool first = true;
       for (const LoadType& type : candidate_types(fn.section, options.type)) {
-        Verdict v = load({.insns = *insns, .type = type, .name = fn.name, .license = object.license(), .log_level = options.log_level});
+        Verdict v = load({.insns = *insns,
+                          .type = type,
+                          .name = fn.name,
+                          .license = object.license(),
+                          .log_level = options.log_level});
         if (first || v.accepted.value_or(false)) best = std::move(v);
         first = false;
         if (best.accepted.value_or(false)) break;
@@ -128,12 +136,14 @@ Result<std::vector<Verdict>> verify_direct(const object::Object& object, const s
   return verdicts;
 }
 
-Result<std::vector<Verdict>> verify_flat(std::span<const bpf::Insn> insns, const std::string& name, const VerifyOptions& options) {
+Result<std::vector<Verdict>> verify_flat(std::span<const bpf::Insn> insns, const std::string& name,
+                                         const VerifyOptions& options) {
   auto maps = read_maps(options.maps);
   if (!maps) return fail(maps.error());
   std::vector<bpf::Insn> code(insns.begin(), insns.end());
   for (size_t i = 0; i + 1 < code.size(); i += bpf::records(code[i])) {
-    if (!bpf::is_ld_imm64(code[i]) || (code[i].src() != bpf::kMapFd && code[i].src() != bpf::kMapValue)) continue;
+    if (!bpf::is_ld_imm64(code[i]) || (code[i].src() != bpf::kMapFd && code[i].src() != bpf::kMapValue))
+      continue;
     auto map = maps->find(code[i].imm);
     if (map != maps->end()) code[i].imm = map->second.get();
   }

@@ -30,12 +30,31 @@ struct Named {
 };
 // Names of types, and a section that stands for each; the order is the order of guesses.
 constexpr Named kTypes[] = {
-    {"sched_cls", "tc"}, {"xdp", "xdp"}, {"socket_filter", "socket"}, {"kprobe", "kprobe"}, {"tracepoint", "tracepoint"},
-    {"raw_tracepoint", "raw_tp"}, {"perf_event", "perf_event"}, {"cgroup_skb", "cgroup_skb/ingress"}, {"cgroup_sock", "cgroup/sock"},
-    {"cgroup_sock_addr", "cgroup/connect4"}, {"sock_ops", "sockops"}, {"sk_skb", "sk_skb/stream_verdict"}, {"sk_msg", "sk_msg"},
-    {"lwt_in", "lwt_in"}, {"lwt_out", "lwt_out"}, {"lwt_xmit", "lwt_xmit"}, {"sched_act", "action"}, {"flow_dissector", "flow_dissector"},
-    {"cgroup_device", "cgroup/dev"}, {"cgroup_sysctl", "cgroup/sysctl"}, {"cgroup_sockopt", "cgroup/getsockopt"},
-    {"sk_lookup", "sk_lookup"}, {"sk_reuseport", "sk_reuseport"}, {"syscall", "syscall"}, {"tracing", "tp_btf/sys_enter"},
+    {"sched_cls", "tc"},
+    {"xdp", "xdp"},
+    {"socket_filter", "socket"},
+    {"kprobe", "kprobe"},
+    {"tracepoint", "tracepoint"},
+    {"raw_tracepoint", "raw_tp"},
+    {"perf_event", "perf_event"},
+    {"cgroup_skb", "cgroup_skb/ingress"},
+    {"cgroup_sock", "cgroup/sock"},
+    {"cgroup_sock_addr", "cgroup/connect4"},
+    {"sock_ops", "sockops"},
+    {"sk_skb", "sk_skb/stream_verdict"},
+    {"sk_msg", "sk_msg"},
+    {"lwt_in", "lwt_in"},
+    {"lwt_out", "lwt_out"},
+    {"lwt_xmit", "lwt_xmit"},
+    {"sched_act", "action"},
+    {"flow_dissector", "flow_dissector"},
+    {"cgroup_device", "cgroup/dev"},
+    {"cgroup_sysctl", "cgroup/sysctl"},
+    {"cgroup_sockopt", "cgroup/getsockopt"},
+    {"sk_lookup", "sk_lookup"},
+    {"sk_reuseport", "sk_reuseport"},
+    {"syscall", "syscall"},
+    {"tracing", "tp_btf/sys_enter"},
 };
 
 int64_t number_after(std::string_view log, std::string_view word) {
@@ -50,9 +69,27 @@ int64_t number_after(std::string_view log, std::string_view word) {
 // Lines that say nothing about the cause: statistics, states, instructions.
 bool is_noise(std::string_view line) {
   if (line.empty()) return true;
-  for (std::string_view head : {"processed ", "verification time", "stack depth", "max_states", "from ", "mark_precise", "Live regs", "insns ",
-                                "BPF program is too large. Processed", "arg#", "Func#", "func#", "; ", "caller:", "callee:", "returning from",
-                                "last_idx", "regs=", "parent ", "propagating", "frame "})
+  for (std::string_view head : {"processed ",
+                                "verification time",
+                                "stack depth",
+                                "max_states",
+                                "from ",
+                                "mark_precise",
+                                "Live regs",
+                                "insns ",
+                                "BPF program is too large. Processed",
+                                "arg#",
+                                "Func#",
+                                "func#",
+                                "; ",
+                                "caller:",
+                                "callee:",
+                                "returning from",
+                                "last_idx",
+                                "regs=",
+                                "parent ",
+                                "propagating",
+                                "frame "})
     if (line.starts_with(head)) return !line.starts_with("BPF program is too large");
   size_t digits = line.find_first_not_of("0123456789");
   return digits != line.npos && digits > 0 && line[digits] == ':';
@@ -95,9 +132,12 @@ void read_log(Verdict& v, std::string_view log) {
     rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
     size_t digits = line.find_first_not_of("0123456789");
     bool is_insn = digits != line.npos && digits > 0 && line.substr(digits).starts_with(": (");
-    if (is_insn) insn = line.substr(0, digits), message = {};
-    else if (!is_noise(line) && message.empty()) message = line;
-    else if (!is_noise(line)) message = line;
+    if (is_insn)
+      insn = line.substr(0, digits), message = {};
+    else if (!is_noise(line) && message.empty())
+      message = line;
+    else if (!is_noise(line))
+      message = line;
   }
   if (!message.empty()) v.reason = message;
   if (!insn.empty()) std::from_chars(insn.data(), insn.data() + insn.size(), v.failing_insn);
@@ -128,9 +168,11 @@ Verdict load(const LoadRequest& request, Fd* keep) {
     options.log_buf = log.data();
     options.log_size = uint32_t(log.size());
     std::string name = request.name.substr(0, 15);
-    std::ranges::replace_if(name, [](char c) { return !isalnum(static_cast<unsigned char>(c)) && c != '_'; }, '_');
+    std::ranges::replace_if(
+        name, [](char c) { return !isalnum(static_cast<unsigned char>(c)) && c != '_'; }, '_');
     fd = Fd(bpf_prog_load(bpf_prog_type(request.type.type), name.c_str(), request.license.c_str(),
-                          reinterpret_cast<const bpf_insn*>(request.insns.data()), request.insns.size(), &options));
+                          reinterpret_cast<const bpf_insn*>(request.insns.data()), request.insns.size(),
+                          &options));
     v.error = fd ? 0 : errno;
     log.resize(strnlen(log.data(), log.size()));
     if (fd || v.error == EPERM) break;

@@ -13,13 +13,14 @@ namespace epass::kernel {
 
 // A type to load as. `attach_btf_id` is for tracing programs.
 struct LoadType {
-  std::string name = {};          // as libbpf names it
-  uint32_t type = 0;              // enum bpf_prog_type
-  uint32_t attach_type = 0;       // enum bpf_attach_type
+  std::string name = {};     // as libbpf names it
+  uint32_t type = 0;         // enum bpf_prog_type
+  uint32_t attach_type = 0;  // enum bpf_attach_type
   uint32_t attach_btf_id = 0;
 };
 
-// The type that a section name or a type name stands for: `xdp`, `cgroup/connect4`, `sched_cls`, `tp_btf/sys_enter`.
+// The type that a section name or a type name stands for: `xdp`, `cgroup/connect4`, `sched_cls`,
+// `tp_btf/sys_enter`.
 std::optional<LoadType> load_type(const std::string& name);
 // What to try when nothing says the type, in this order.
 std::vector<LoadType> all_load_types();
@@ -28,9 +29,9 @@ std::vector<LoadType> all_load_types();
 struct Verdict {
   std::string object = {}, section = {}, program = {}, type = {};
   std::optional<bool> accepted = {};  // none: this kernel cannot judge it
-  int error = 0;                  // errno, positive
-  std::string reason = {};        // the verifier's message, or why there is no judgement
-  int64_t failing_insn = -1;      // as the kernel counts
+  int error = 0;                      // errno, positive
+  std::string reason = {};            // the verifier's message, or why there is no judgement
+  int64_t failing_insn = -1;          // as the kernel counts
   std::string log = {};
   // Of accepted programs, and partly of rejected ones; -1 unknown.
   int64_t insns = -1, insn_processed = -1, total_states = -1, peak_states = -1, verification_time_us = -1;
@@ -41,7 +42,7 @@ struct LoadRequest {
   std::span<const bpf::Insn> insns = {};
   LoadType type = {};
   std::string name = {}, license = "GPL";
-  int log_level = 0;              // of the verifier; statistics are always asked for
+  int log_level = 0;  // of the verifier; statistics are always asked for
 };
 
 // Loads and drops the program again, or leaves it in `*keep`.

@@ -73,15 +73,24 @@ Result<Fd> create_map(const MapSpec& in) {
   if (spec.type == BPF_MAP_TYPE_ARRAY_OF_MAPS || spec.type == BPF_MAP_TYPE_HASH_OF_MAPS) {
     uint32_t type = spec.inner_type ? spec.inner_type : uint32_t(BPF_MAP_TYPE_ARRAY);
     bool ringbuf = type == BPF_MAP_TYPE_RINGBUF;
-    uint32_t entries = std::min(spec.inner_entries ? spec.inner_entries : 1, ringbuf ? 1u << 24 : kMaxHashEntries);
-    inner = Fd(bpf_map_create(bpf_map_type(type), nullptr, ringbuf ? 0 : spec.inner_key ? spec.inner_key : 4,
-                              ringbuf ? 0 : spec.inner_value ? spec.inner_value : 4, entries, nullptr));
+    uint32_t entries =
+        std::min(spec.inner_entries ? spec.inner_entries : 1, ringbuf ? 1u << 24 : kMaxHashEntries);
+    inner = Fd(bpf_map_create(bpf_map_type(type), nullptr,
+                              ringbuf          ? 0
+                              : spec.inner_key ? spec.inner_key
+                                               : 4,
+                              ringbuf            ? 0
+                              : spec.inner_value ? spec.inner_value
+                                                 : 4,
+                              entries, nullptr));
     options.inner_map_fd = uint32_t(inner.get());
   }
   if (spec.type == BPF_MAP_TYPE_PERF_EVENT_ARRAY && !spec.max_entries) spec.max_entries = 64;
   if (spec.type == BPF_MAP_TYPE_RINGBUF && !spec.max_entries) spec.max_entries = 4096;
-  Fd fd(bpf_map_create(bpf_map_type(spec.type), nullptr, spec.key_size, spec.value_size, spec.max_entries ? spec.max_entries : 1, &options));
-  if (!fd) return fail("kernel-map", format("the kernel refuses the map `{}`: {}", spec.name, strerror(errno)));
+  Fd fd(bpf_map_create(bpf_map_type(spec.type), nullptr, spec.key_size, spec.value_size,
+                       spec.max_entries ? spec.max_entries : 1, &options));
+  if (!fd)
+    return fail("kernel-map", format("the kernel refuses the map `{}`: {}", spec.name, strerror(errno)));
   if (!spec.data.empty()) {
     std::string value = spec.data;
     value.resize(spec.value_size);
@@ -101,11 +110,17 @@ Result<std::map<int, Fd>> read_maps(std::string_view csv) {
     if (row.empty() || row.starts_with("fd,")) continue;
     auto cells = split(row, ',');
     cells.resize(std::max<size_t>(cells.size(), 9));
-    MapSpec spec{.name = std::string(cells[0]), .type = map_type(cells[1]), .key_size = number(cells[2]), .value_size = number(cells[3]),
-                 .max_entries = number(cells[4]), .flags = flags_of(cells[5]), .frozen = cells[6] == "yes" || cells[6] == "1"};
+    MapSpec spec{.name = std::string(cells[0]),
+                 .type = map_type(cells[1]),
+                 .key_size = number(cells[2]),
+                 .value_size = number(cells[3]),
+                 .max_entries = number(cells[4]),
+                 .flags = flags_of(cells[5]),
+                 .frozen = cells[6] == "yes" || cells[6] == "1"};
     if (!spec.type) return fail("maps-file", format("no map type is called `{}`", cells[1]), {.line = line});
     auto inner = split(cells[7], ':');
-    if (!cells[7].empty()) spec.inner_type = map_type(inner[0]), spec.inner_entries = inner.size() > 1 ? number(inner[1]) : 1;
+    if (!cells[7].empty())
+      spec.inner_type = map_type(inner[0]), spec.inner_entries = inner.size() > 1 ? number(inner[1]) : 1;
     for (size_t n = 0; n + 1 < cells[8].size(); n += 2) {
       uint8_t byte = 0;
       std::from_chars(cells[8].data() + n, cells[8].data() + n + 2, byte, 16);

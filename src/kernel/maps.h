@@ -11,7 +11,7 @@ struct MapSpec {
   std::string name = {};
   uint32_t type = 0, key_size = 0, value_size = 0, max_entries = 0, flags = 0;
   bool frozen = false;
-  std::string data = {};          // first bytes of entry 0
+  std::string data = {};                                                       // first bytes of entry 0
   uint32_t inner_type = 0, inner_key = 0, inner_value = 0, inner_entries = 0;  // of maps of maps
 };
 
@@ -19,8 +19,8 @@ struct MapSpec {
 Result<Fd> create_map(const MapSpec& spec);
 
 // Stand-ins for the map descriptors of a dump, from CSV with the header
-// fd,type,key_size,value_size,max_entries,flags,frozen,inner[,data]: `type` as the kernel names it, `inner` as
-// `type:entries`. Errors carry the line.
+// fd,type,key_size,value_size,max_entries,flags,frozen,inner[,data]: `type` as the kernel names it, `inner`
+// as `type:entries`. Errors carry the line.
 Result<std::map<int, Fd>> read_maps(std::string_view csv);
 
 uint32_t map_type(std::string_view name);  // 0 unknown

@@ -37,21 +37,34 @@ Handle open_object(std::span<const uint8_t> bytes) {
   return Handle(libbpf_get_error(o) ? nullptr : o);
 }
 
-// Static programs become global, so that libbpf takes them.
+// Static programs become global, so that libbpf takes them, and map definitions lose their `pinning`.
 std::vector<uint8_t> prepare(Bytes bytes) {
   std::vector<uint8_t> copy(bytes.begin(), bytes.end());
   auto elf = object::read_elf(bytes);
   if (!elf || !elf->symbol_table) return copy;
   Elf64_Ehdr header;
   std::memcpy(&header, copy.data(), sizeof header);
-  Elf64_Shdr table;
-  std::memcpy(&table, copy.data() + header.e_shoff + elf->symbol_table * sizeof table, sizeof table);
+  auto section_header = [&](size_t n) {
+    Elf64_Shdr section;
+    std::memcpy(&section, copy.data() + header.e_shoff + n * sizeof section, sizeof section);
+    return section;
+  };
+  for (size_t n = 0; n < elf->sections.size(); ++n) {
+    if (elf->sections[n].name != ".BTF") continue;
+    auto btf = object::Btf::parse(elf->sections[n].data);
+    // An unnamed member is one that libbpf does not know and passes over.
+    if (btf)
+      for (uint64_t at : btf->map_members("pinning"))
+        write_le<uint32_t>(copy, section_header(n).sh_offset + at, 0);
+  }
+  Elf64_Shdr table = section_header(elf->symbol_table);
   for (size_t n = 0; n < elf->symbols.size(); ++n) {
     const object::ElfSymbol& s = elf->symbols[n];
     if (s.type() != STT_FUNC || s.binding() != STB_LOCAL || s.section >= elf->sections.size()) continue;
     const object::ElfSection& section = elf->sections[s.section];
     if (!(section.flags & SHF_EXECINSTR) || section.name == ".text") continue;
-    copy[table.sh_offset + n * sizeof(Elf64_Sym) + offsetof(Elf64_Sym, st_info)] = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
+    copy[table.sh_offset + n * sizeof(Elf64_Sym) + offsetof(Elf64_Sym, st_info)] =
+        ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
   }
   return copy;
 }
@@ -80,8 +93,11 @@ void prepare_maps(bpf_object* object, std::vector<Fd>& inner_maps) {
       default:
         if (bpf_map__max_entries(map) == 0) bpf_map__set_max_entries(map, 1);
     }
+    if (type == BPF_MAP_TYPE_STACK_TRACE && bpf_map__value_size(map) == 0)
+      bpf_map__set_value_size(map, 127 * 8);
     bpf_map__set_pin_path(map, nullptr);
-    if ((type == BPF_MAP_TYPE_ARRAY_OF_MAPS || type == BPF_MAP_TYPE_HASH_OF_MAPS) && !bpf_map__inner_map(map)) {
+    if ((type == BPF_MAP_TYPE_ARRAY_OF_MAPS || type == BPF_MAP_TYPE_HASH_OF_MAPS) &&
+        !bpf_map__inner_map(map)) {
       Fd inner(bpf_map_create(BPF_MAP_TYPE_ARRAY, nullptr, 4, 4, 1, nullptr));
       if (inner && bpf_map__set_inner_map_fd(map, inner.get()) == 0) inner_maps.push_back(std::move(inner));
     }
@@ -94,8 +110,9 @@ std::string last_message() {
     size_t end = rest.find('\n');
     std::string_view line = rest.substr(0, end);
     rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
-    if (line.starts_with("libbpf: ") && line.find("failed to load object") == line.npos && line.find("-- ") == line.npos &&
-        line.find("RLIMIT") == line.npos && (best.empty() || line.find("failed to load") == line.npos))
+    if (line.starts_with("libbpf: ") && line.find("failed to load object") == line.npos &&
+        line.find("-- ") == line.npos && line.find("RLIMIT") == line.npos &&
+        (best.empty() || line.find("failed to load") == line.npos))
       best = line.substr(8);
   }
   return std::string(best);
@@ -122,8 +139,8 @@ Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, in
       if (k++ == n) wanted = p;
     }
     bpf_map* map;
-    bpf_object__for_each_map(map, object.get())
-      if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS) bpf_map__set_autocreate(map, false);
+    bpf_object__for_each_map(map, object.get()) if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
+        bpf_map__set_autocreate(map, false);
     v.program = bpf_program__name(wanted);
     v.section = bpf_program__section_name(wanted);
     if (type) {
@@ -146,14 +163,19 @@ Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, in
   }
   v.log = std::move(log);
   if (v.accepted) return v;
-  if (v.error != EPERM && (v.insn_processed >= 0 || !v.log.empty())) v.accepted = false;
-  else v.reason = format("not judged: {}", v.error == EPERM ? "the kernel refuses this kind of program here (EPERM)" : last_message());
+  if (v.error != EPERM && (v.insn_processed >= 0 || !v.log.empty()))
+    v.accepted = false;
+  else
+    v.reason =
+        format("not judged: {}",
+               v.error == EPERM ? "the kernel refuses this kind of program here (EPERM)" : last_message());
   return v;
 }
 
 }  // namespace
 
-Result<std::vector<Verdict>> verify_object(Bytes bytes, const std::string& name, const VerifyOptions& options) {
+Result<std::vector<Verdict>> verify_object(Bytes bytes, const std::string& name,
+                                           const VerifyOptions& options) {
   raise_memlock();
   auto parsed = object::Object::parse({bytes.begin(), bytes.end()}, name);
   if (!parsed) return fail(parsed.error());

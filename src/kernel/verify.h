@@ -11,17 +11,20 @@ namespace epass::kernel {
 
 struct VerifyOptions {
   std::function<bool(const std::string&)> wanted = {};  // program names; empty: all
-  std::string type = {};          // load everything as this type
-  std::string maps = {};          // CSV of stand-in maps, for dumps and raw bytecode
+  std::string type = {};                                // load everything as this type
+  std::string maps = {};                                // CSV of stand-in maps, for dumps and raw bytecode
   int log_level = 0;
   std::function<void(const Verdict&)> progress = {};
 };
 
-// An ELF object. Programs are loaded one at a time from a copy that is made loadable first: static programs become
-// global, pinning is dropped, hash-like maps are cut to 4,096 entries, missing inner maps are replaced.
-Result<std::vector<Verdict>> verify_object(Bytes bytes, const std::string& name, const VerifyOptions& options);
+// An ELF object. Programs are loaded one at a time from a copy that is made loadable first: static programs
+// become global, pinning is dropped, hash-like maps are cut to 4,096 entries, missing inner maps are
+// replaced.
+Result<std::vector<Verdict>> verify_object(Bytes bytes, const std::string& name,
+                                           const VerifyOptions& options);
 
 // Final bytecode: a dump or raw records.
-Result<std::vector<Verdict>> verify_flat(std::span<const bpf::Insn> insns, const std::string& name, const VerifyOptions& options);
+Result<std::vector<Verdict>> verify_flat(std::span<const bpf::Insn> insns, const std::string& name,
+                                         const VerifyOptions& options);
 
 }  // namespace epass::kernel

@@ -9,6 +9,7 @@ namespace {
 
 enum Kind : uint32_t {
   kInt = 1,
+  kPtr = 2,
   kArray = 3,
   kStruct = 4,
   kUnion = 5,
@@ -129,6 +130,24 @@ std::string Btf::access_text(uint32_t id, std::string_view access) const {
     }
   }
   return text;
+}
+
+std::vector<uint64_t> Btf::map_members(std::string_view name) const {
+  std::vector<uint64_t> found;
+  for (uint32_t id = 1; id < offsets_.size(); ++id) {
+    Type t = type(id);
+    if (t.kind() != kStruct) continue;
+    bool defines_map = false;
+    std::vector<uint64_t> members;
+    for (uint32_t n = 0; n < t.count(); ++n) {
+      uint64_t at = offsets_[id] + 12 + uint64_t(n) * 12;
+      std::string_view member = string(*read_le<uint32_t>(data_, at));
+      defines_map |= member == "type" && type(*read_le<uint32_t>(data_, at + 4)).kind() == kPtr;
+      if (member == name) members.push_back(at);
+    }
+    if (defines_map) found.insert(found.end(), members.begin(), members.end());
+  }
+  return found;
 }
 
 Result<BtfExt> BtfExt::parse(Bytes data) {

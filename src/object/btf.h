@@ -25,6 +25,9 @@ class Btf {
   std::optional<bpf::Signature> signature_of(std::string_view function) const;
   // What a CO-RE record refers to, as `task_struct::pid`.
   std::string access_text(uint32_t type_id, std::string_view access) const;
+  // Byte offsets of the name fields of members `name` in structures that define maps (they have a pointer
+  // `type`).
+  std::vector<uint64_t> map_members(std::string_view name) const;
 
  private:
   struct Type {

@@ -439,14 +439,17 @@ std::string Object::license() const {
 }
 
 std::string Object::section_of(const bpf::Symbol& symbol) const {
-  if (symbol.external >= elf_.symbols.size() || elf_.symbols[symbol.external].section >= elf_.sections.size()) return "";
+  if (symbol.external >= elf_.symbols.size() || elf_.symbols[symbol.external].section >= elf_.sections.size())
+    return "";
   return elf_.sections[elf_.symbols[symbol.external].section].name;
 }
 
 Bytes Object::section_data(const std::string& name) const {
   static const std::vector<uint8_t> kZeros(1 << 20);
   for (const ElfSection& s : elf_.sections)
-    if (s.name == name) return s.type == SHT_NOBITS ? Bytes(kZeros).first(std::min<size_t>(s.size, kZeros.size())) : Bytes(s.data);
+    if (s.name == name)
+      return s.type == SHT_NOBITS ? Bytes(kZeros).first(std::min<size_t>(s.size, kZeros.size()))
+                                  : Bytes(s.data);
   return {};
 }
 
