@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "driver/listing.h"
 
 namespace epass::driver {
 
@@ -31,17 +32,37 @@ std::map<bpf::FunctionId, bpf::NewCode> changed_code(const CompiledFile& file) {
   return changed;
 }
 
-Result<std::vector<uint8_t>> write_output(const CompiledFile& file, const FileOptions& options) {
+Result<std::vector<uint8_t>> write_native(const CompiledFile& file, Emit emit, const FileOptions& options) {
   const bool is_flat = file.code.format == Format::kDump || file.code.format == Format::kRaw;
-  if (file.emit == Emit::kElf && file.code.object)
+  if (emit == Emit::kElf && file.code.object)
     return file.code.object->write(changed_code(file), {.keep_dwarf = options.keep_dwarf});
-  if ((file.emit == Emit::kDump || file.emit == Emit::kRaw) && is_flat) {
+  if ((emit == Emit::kDump || emit == Emit::kRaw) && is_flat) {
     auto insns = object::join_flat(file.program(), changed_code(file));
     if (!insns) return fail(insns.error());
-    return file.emit == Emit::kRaw ? object::print_raw(*insns) : bytes_of(object::print_dump(*insns));
+    return emit == Emit::kRaw ? object::print_raw(*insns) : bytes_of(object::print_dump(*insns));
   }
-  return fail("emit", format("`--emit {}` is not possible for {} input", name_of(file.emit),
-                             name_of(file.code.format)));
+  Error error{
+      .message = format("`--emit {}` is not possible for {} input", name_of(emit), name_of(file.code.format)),
+      .code = "emit"};
+  error.help = file.code.object ? "its relocations have no place there; `--emit asm` shows the code"
+                                : "there is no object to put it in; dump, raw, asm and epir are possible";
+  return fail(std::move(error));
+}
+
+// The listing of what would be written.
+Result<std::vector<uint8_t>> write_listing(const CompiledFile& file, const FileOptions& options) {
+  Input output{.name = file.code.name, .format = file.code.format};
+  auto bytes = write_native(file, static_cast<Emit>(file.code.format), options);
+  if (!bytes) return bytes;
+  output.bytes = std::move(*bytes);
+  auto code = read_code(std::move(output));
+  if (!code) return fail(code.error());
+  return bytes_of(listing(*code));
+}
+
+Result<std::vector<uint8_t>> write_output(const CompiledFile& file, const FileOptions& options) {
+  if (file.emit == Emit::kAsm) return write_listing(file, options);
+  return write_native(file, file.emit, options);
 }
 
 }  // namespace

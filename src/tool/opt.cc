@@ -53,6 +53,8 @@ Result<void> read_pipeline(const Arguments& arguments, Request& request) {
     auto n = parse_number("--bisect", arguments.get("bisect"), 0, UINT32_MAX);
     if (!n) return fail(n.error());
     pipeline.bisect = *n;
+    request.options.compile.never_larger = false;  // half a pipeline may well grow a function
+    request.options.compile.never_larger = false;  // half a pipeline may well grow a function
   }
   return {};
 }

@@ -69,7 +69,7 @@ std::string screen(const OptReport& report, const Ui& ui) {
   auto counts = [&](uint64_t from, uint64_t to) {
     return format("{:>{}} -> {:>{}}", with_commas(from), before_width, with_commas(to), after_width);
   };
-  TextTable table({{"program"}, {"section", false, true}, {"insns"}, {"change", true}});
+  TextTable table({{"program"}, {"section", false, true}, {"insns"}, {"  change"}});
   bool any = false;
   for (const Row& row : rows) {
     if (row.before == row.after && row.kept.empty() && ui.verbose == 0) {
@@ -77,13 +77,15 @@ std::string screen(const OptReport& report, const Ui& ui) {
       continue;
     }
     any = true;
-    const std::string change = row.kept.empty() ? percent_change(row.before, row.after) : "kept: " + row.kept;
+    const std::string change =
+        row.kept.empty() ? format("{:>8}", percent_change(row.before, row.after)) : "kept: " + row.kept;
     const bool same = row.before == row.after && !row.kept.empty();
     table.row({printable(row.name), printable(row.section),
                same ? format("{:>{}}", with_commas(row.before), before_width) : counts(row.before, row.after),
                change});
   }
-  if (any || rows.size() > 1) table.row({"total", "", counts(before, after), percent_change(before, after)});
+  if (any || rows.size() > 1)
+    table.row({"total", "", counts(before, after), format("{:>8}", percent_change(before, after))});
   if (!table.empty()) text += table.text(ui.width());
   if (unchanged) text += format("  {} unchanged (-v)\n", plural(unchanged, "program"));
   return text;

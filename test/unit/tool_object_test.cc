@@ -1,0 +1,146 @@
+// The screens on a compiled object. Needs clang with the BPF target; skips without it.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "run_epass.h"
+
+namespace epass::test {
+namespace {
+
+// Headers of their own, so that nothing but clang is needed.
+constexpr const char* kSource = R"(typedef unsigned int u32;
+typedef unsigned long long u64;
+struct { int (*type)[1]; u32 *key; u64 *value; int (*max_entries)[4]; } counts __attribute__((section(".maps")));
+static void *(*lookup)(void *map, const void *key) = (void *)1;
+struct ctx { u32 a, b; };
+__attribute__((noinline)) static u64 weight(u64 x) {
+  return x > 100 ? x * 3 : x + 7;
+}
+__attribute__((section("xdp"))) int count(struct ctx *ctx) {
+  u32 key = ctx->a;
+  u64 *value = lookup(&counts, &key);
+  if (!value)
+    return 1;
+  *value += weight(*value);
+  return 2;
+}
+__attribute__((section("socket"))) int pass(struct ctx *ctx) {
+  return 0;
+}
+char license[] __attribute__((section("license"))) = "GPL";
+)";
+
+class ToolObject : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_text(dir_ / "prog.c", kSource);
+    const std::string command =
+        "cd '" + dir_.path().string() +
+        "' && for c in clang-19 clang-14 clang; do command -v $c >/dev/null && exec $c -O2 -g "
+        "-target bpf -mcpu=v3 -c prog.c -o prog.o; done 2>/dev/null; exit 1";
+    if (std::system(command.c_str()) != 0) GTEST_SKIP() << "no clang with the BPF target";
+  }
+  Outcome epass(std::vector<std::string> words) { return run_epass(words, "", dir_.path()); }
+  ScratchDirectory dir_;
+};
+
+TEST_F(ToolObject, UnchangedIsTheSameFile) {
+  Outcome o = epass({"opt", "prog.o", "-O0", "-o", "out.o"});
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_EQ(o.err, "");
+  EXPECT_EQ(read_text(dir_ / "out.o"), read_text(dir_ / "prog.o"));
+  EXPECT_TRUE(o.out.starts_with("prog.o: 2 programs, -O0\n")) << o.out;
+  EXPECT_NE(o.out.find("2 programs unchanged (-v)\n"), std::string::npos) << o.out;
+}
+
+TEST_F(ToolObject, OptIsTheSameForAnyNumberOfThreads) {
+  for (const char* threads : {"1", "2", "7"}) {
+    Outcome o = epass({"opt", "prog.o", "-o", std::string("out") + threads, "-j", threads});
+    EXPECT_EQ(o.status, 0) << o.err;
+  }
+  EXPECT_EQ(read_text(dir_ / "out1"), read_text(dir_ / "out2"));
+  EXPECT_EQ(read_text(dir_ / "out1"), read_text(dir_ / "out7"));
+}
+
+TEST_F(ToolObject, ReportHasALineForEachFunction) {
+  Outcome o = epass({"opt", "prog.o", "-O0", "--json"});
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_EQ(std::ranges::count(o.out, '\n'), 3);
+  EXPECT_NE(o.out.find(R"("section":"xdp","program":"count","type":"xdp","kind":"program")"),
+            std::string::npos)
+      << o.out;
+  EXPECT_NE(o.out.find(R"("section":".text","program":"weight","type":null,"kind":"function")"),
+            std::string::npos)
+      << o.out;
+}
+
+TEST_F(ToolObject, SharedFunctionsHaveOneRow) {
+  Outcome o = epass({"opt", "prog.o", "-O0", "-v"});
+  EXPECT_NE(o.out.find("  .text (1 function)"), std::string::npos) << o.out;
+  EXPECT_NE(o.out.find("nothing written (no -o)\n"), std::string::npos) << o.out;
+}
+
+TEST_F(ToolObject, PrintShowsSourceLabelsAndNames) {
+  Outcome o = epass({"print", "prog.o", "--prog", "count"});
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_TRUE(o.out.starts_with("prog.o: xdp: count, xdp, ")) << o.out;
+  for (const char* part : {"; prog.c:10   u32 key = ctx->a;\n", " = map counts ll\n",
+                           "call bpf_map_lookup_elem#1\n", "call weight\n", " goto b", "\nb1:", "exit\n"})
+    EXPECT_NE(o.out.find(part), std::string::npos) << part << "\n" << o.out;
+  Outcome bare = epass({"print", "prog.o", "--prog", "count", "--no-source", "--raw"});
+  EXPECT_EQ(bare.out.find("u32 key"), std::string::npos);
+  EXPECT_NE(bare.out.find("95 00 00 00 00 00 00 00"), std::string::npos) << bare.out;
+}
+
+TEST_F(ToolObject, UnknownProgramsAreNamed) {
+  for (const char* command : {"opt", "print"}) {
+    Outcome o = epass({command, "prog.o", "--prog", "cuont"});
+    EXPECT_EQ(o.status, 1);
+    EXPECT_EQ(o.err,
+              "error[unknown-program]: no program is called `cuont`\n"
+              "  --> prog.o\n"
+              "  = note: it has `pass`, `count`\n");
+  }
+}
+
+TEST_F(ToolObject, AssemblyOfTheResult) {
+  Outcome o = epass({"opt", "prog.o", "-S", "-o", "-", "-q"});
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_NE(o.out.find("prog.o: xdp: count, xdp, "), std::string::npos) << o.out;
+}
+
+TEST_F(ToolObject, OffsetMapHasEveryInstruction) {
+  Outcome o = epass({"opt", "prog.o", "-O0", "-o", "out.o", "--offset-map", "map", "-q"});
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_EQ(o.out, "");
+  const std::string map = read_text(dir_ / "map");
+  EXPECT_NE(map.find("count 0 0\ncount 1 1\n"), std::string::npos) << map;
+}
+
+TEST_F(ToolObject, FormatsThatCannotBeAreRefused) {
+  Outcome o = epass({"opt", "prog.o", "--emit", "raw", "-o", "x"});
+  EXPECT_EQ(o.status, 1);
+  EXPECT_EQ(o.err,
+            "error[emit]: `--emit raw` is not possible for elf input\n"
+            "  --> prog.o\n"
+            "  = help: its relocations have no place there; `--emit asm` shows the code\n");
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "x"));
+}
+
+// Shortened objects: a clear error or a valid result, and the output untouched or whole.
+TEST_F(ToolObject, TruncatedObjectsAreErrors) {
+  const std::string whole = read_text(dir_ / "prog.o");
+  write_text(dir_ / "out.o", "precious");
+  for (size_t size = 4; size < whole.size(); size += whole.size() / 60 + 1) {
+    write_text(dir_ / "cut.o", whole.substr(0, size));
+    Outcome o = epass({"opt", "cut.o", "-o", "out.o"});
+    ASSERT_EQ(o.status, 1) << size << o.err;
+    EXPECT_TRUE(o.err.starts_with("error[")) << o.err;
+    ASSERT_EQ(read_text(dir_ / "out.o"), "precious");
+  }
+}
+
+}  // namespace
+}  // namespace epass::test
