@@ -96,6 +96,36 @@ everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics jso
 exit 0, 1 the input is at fault, 2 usage.
 )";
 
+constexpr Option kVerify[] = {
+    {.name = "prog", .value = kRequired, .repeatable = true},
+    {.name = "type", .value = kRequired},
+    {.name = "maps", .value = kRequired},
+    {.name = "input", .value = kRequired},
+    {.name = "kernel-log", .value = kRequired},
+    {.name = "allow-not-judged"},
+    {.name = "json", .value = kAttached},
+};
+constexpr std::string_view kVerifyHelp =
+    R"(epass verify: does this kernel accept each program? Nothing is attached, nothing stays loaded
+usage: epass verify IN... [OPTIONS]
+  sudo epass verify prog.o                          a table of verdicts, and where each rejection is
+  sudo epass verify prog.o --prog 'tcp_*' --json    for scripts
+  sudo epass verify code.txt --type tp_btf/sys_enter --maps maps.csv
+
+--prog NAME          only this program; repeat, globs allowed
+--type TYPE          load as this type, a section prefix of libbpf (default: by section or trying)
+--maps FILE          stand-in maps for the descriptors in a dump: CSV, a line a map, with the header
+                     fd,type,key_size,value_size,max_entries,flags,frozen,inner
+--input FORMAT       elf raw dump (default: by content)
+--kernel-log LEVEL   print the verifier's log, at level 1, 2 or 4
+--allow-not-judged   exit 0 although this kernel could not judge some
+--json[=FILE]        one JSON object per program (epass help json)
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+The loaded copy is made loadable first: static programs become global, nothing is pinned, large maps
+are cut to 4,096 entries, missing inner maps are replaced.
+exit 0 all accepted, 1 rejected or not judged, 2 usage.
+)";
+
 constexpr Option kPasses[] = {{.name = "O", .letter = 'O', .value = kRequired},
                               {.name = "json", .value = kAttached}};
 constexpr std::string_view kPassesHelp =
@@ -127,6 +157,7 @@ everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics jso
 constexpr Command kCommands[] = {
     {"opt", kOptHelp, kOpt, run_opt},
     {"print", kPrintHelp, kPrint, run_print},
+    {"verify", kVerifyHelp, kVerify, run_verify},
     {"passes", kPassesHelp, kPasses, run_passes},
     {"help", kHelpHelp, {}, run_help},
 };

@@ -98,9 +98,9 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-std::string with_commas(uint64_t number) {
+std::string with_commas(uint64_t number, uint64_t plain) {
   std::string digits = std::to_string(number);
-  if (number <= 9999) return digits;
+  if (number <= plain) return digits;
   for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
   return digits;
 }

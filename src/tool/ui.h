@@ -44,8 +44,8 @@ class Ui {
 
 // `text` with control characters as \xNN, so that names from files cannot steer the terminal.
 std::string printable(std::string_view text);
-// 12345 -> "12,345"; numbers up to 9,999 stay plain.
-std::string with_commas(uint64_t number);
+// 12345 -> "12,345"; numbers up to `plain` have none.
+std::string with_commas(uint64_t number, uint64_t plain = 9999);
 // "-6.8 %", "+0.0 %" as "0.0 %"; "-" if there is nothing to compare with.
 std::string percent_change(uint64_t before, uint64_t after);
 

@@ -14,12 +14,12 @@ constexpr const char* kSource = R"(typedef unsigned int u32;
 typedef unsigned long long u64;
 struct { int (*type)[1]; u32 *key; u64 *value; int (*max_entries)[4]; } counts __attribute__((section(".maps")));
 static void *(*lookup)(void *map, const void *key) = (void *)1;
-struct ctx { u32 a, b; };
+struct ctx { u32 a[3], ifindex; };
 __attribute__((noinline)) static u64 weight(u64 x) {
   return x > 100 ? x * 3 : x + 7;
 }
 __attribute__((section("xdp"))) int count(struct ctx *ctx) {
-  u32 key = ctx->a;
+  u32 key = ctx->ifindex;
   u64 *value = lookup(&counts, &key);
   if (!value)
     return 1;
@@ -29,7 +29,7 @@ __attribute__((section("xdp"))) int count(struct ctx *ctx) {
 __attribute__((section("socket"))) int pass(struct ctx *ctx) {
   return 0;
 }
-char license[] __attribute__((section("license"))) = "GPL";
+char _license[] __attribute__((section("license"))) = "GPL";
 )";
 
 class ToolObject : public ::testing::Test {
@@ -86,7 +86,7 @@ TEST_F(ToolObject, PrintShowsSourceLabelsAndNames) {
   Outcome o = epass({"print", "prog.o", "--prog", "count"});
   EXPECT_EQ(o.status, 0) << o.err;
   EXPECT_TRUE(o.out.starts_with("prog.o: xdp: count, xdp, ")) << o.out;
-  for (const char* part : {"; prog.c:10   u32 key = ctx->a;\n", " = map counts ll\n",
+  for (const char* part : {"; prog.c:10   u32 key = ctx->ifindex;\n", " = map counts ll\n",
                            "call bpf_map_lookup_elem#1\n", "call weight\n", " goto b", "\nb1:", "exit\n"})
     EXPECT_NE(o.out.find(part), std::string::npos) << part << "\n" << o.out;
   Outcome bare = epass({"print", "prog.o", "--prog", "count", "--no-source", "--raw"});
@@ -101,7 +101,7 @@ TEST_F(ToolObject, UnknownProgramsAreNamed) {
     EXPECT_EQ(o.err,
               "error[unknown-program]: no program is called `cuont`\n"
               "  --> prog.o\n"
-              "  = note: it has `pass`, `count`\n");
+              "  = note: it has `count`, `pass`\n");
   }
 }
 
@@ -127,6 +127,40 @@ TEST_F(ToolObject, FormatsThatCannotBeAreRefused) {
             "  --> prog.o\n"
             "  = help: its relocations have no place there; `--emit asm` shows the code\n");
   EXPECT_FALSE(std::filesystem::exists(dir_ / "x"));
+}
+
+TEST_F(ToolObject, VerifyAsksTheKernel) {
+  Outcome json = epass({"verify", "prog.o", "--json"});
+  const std::string first = json.out.substr(0, json.out.find('\n'));
+  for (const char* field :
+       {"schema", "object", "section", "program", "type", "accepted", "errno", "reason", "insns",
+        "insn_processed", "total_states", "verification_time_us", "nr_line_info", "nr_func_info"})
+    EXPECT_NE(first.find("\"" + std::string(field) + "\":"), std::string::npos) << field << " in " << first;
+  if (json.err.find("error[kernel-permission]") != std::string::npos) {
+    EXPECT_EQ(json.status, 1);
+    GTEST_SKIP() << "bpf(2) is not allowed here: " << json.err;
+  }
+  EXPECT_EQ(json.status, 0) << json.err << json.out;
+  Outcome table = epass({"verify", "prog.o"});
+  EXPECT_TRUE(table.out.starts_with("prog.o on Linux ")) << table.out;
+  EXPECT_TRUE(table.out.ends_with("2 accepted, 0 rejected, 0 not judged\n")) << table.out;
+  Outcome rewritten = epass({"opt", "prog.o", "-o", "out.o", "-q"});
+  EXPECT_EQ(rewritten.status, 0) << rewritten.err;
+  EXPECT_EQ(epass({"verify", "out.o"}).status, 0);
+}
+
+TEST_F(ToolObject, RejectionsShowTheirPlace) {
+  // Reads the context far outside.
+  write_text(dir_ / "bad.txt", std::to_string(0x79ull | 0x10ull << 8 | 0x7000ull << 16) + "\n149\n");
+  Outcome o = epass({"verify", "bad.txt", "--type", "xdp"});
+  EXPECT_EQ(o.status, 1);
+  if (o.err.find("error[kernel-permission]") != std::string::npos)
+    GTEST_SKIP() << "bpf(2) is not allowed here";
+  EXPECT_NE(o.out.find("0 accepted, 1 rejected, 0 not judged\n"), std::string::npos) << o.out;
+  EXPECT_TRUE(o.err.starts_with("error[rejected]: the kernel rejects `main`: invalid bpf_context access"))
+      << o.err;
+  EXPECT_NE(o.err.find("  --> bad.txt: main+0\n => 0: r0 = *(u64 *)(r1 + 28672)\n"), std::string::npos)
+      << o.err;
 }
 
 // Shortened objects: a clear error or a valid result, and the output untouched or whole.
