@@ -9,9 +9,11 @@ namespace epass::bpf {
 struct HelperContract {
   int32_t id = 0;
   std::string_view name = {};
-  uint8_t arg_count = 0;  // registers r1.. that it reads
+  std::string_view args = {};  // a letter for each of r1..: see helpers.def
   bool returns_void = false;
   bool variadic_in_place = false;  // reads the rest of r1-r5 as they are, each perhaps undefined
+
+  constexpr int arg_count() const { return int(args.size()); }
 };
 
 // The helper with that number or name; null if this table does not know it.

@@ -165,7 +165,8 @@ static bool is_legal(const InstData& d, bpf::Isa isa) {
       break;
     default: break;
   }
-  return isa >= bpf::Isa::kV3 || (d.width == Width::k64 && !(d.op >= Opcode::AtomicAnd && d.op <= Opcode::CmpXchg));
+  return isa >= bpf::Isa::kV3 ||
+         (d.width == Width::k64 && !(d.op >= Opcode::AtomicAnd && d.op <= Opcode::CmpXchg));
 }
 
 bool is_legal(const Function& fn, bpf::Isa isa) {

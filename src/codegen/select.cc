@@ -153,8 +153,8 @@ class Selector {
     if (remat->kind == Remat::kSlot && remat->imm == 0) return frame_;
     return make(*remat);
   }
-  // Reading an undefined register is refused wherever the verifier comes by, so it stands in code that is never
-  // reached. There it may read anything: the register that the input read.
+  // Reading an undefined register is refused wherever the verifier comes by, so it stands in code that is
+  // never reached. There it may read anything: the register that the input read.
   VReg undefined(VReg r) {
     int home = mf_.reg(r).home;
     if (!Home{mf_.reg(r).home}.is_reg() || home >= bpf::kFrameRegister) home = 0;

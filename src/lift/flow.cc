@@ -69,7 +69,7 @@ int call_arguments(const bpf::Program& program, const bpf::Function& fn, uint32_
   }
   if (insn.code != bpf::kCodeCall || insn.src() != bpf::kHelperCall) return -1;
   const bpf::HelperContract* contract = bpf::helper(insn.imm);
-  return contract && !contract->variadic_in_place ? contract->arg_count : -1;
+  return contract && !contract->variadic_in_place ? contract->arg_count() : -1;
 }
 
 RegisterEffect register_effect(const bpf::Program& program, const bpf::Function& fn, uint32_t index,

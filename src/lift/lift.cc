@@ -120,13 +120,15 @@ class Lifter {
     for (size_t k = 0; k < params_[b].size() && first == 0; ++k) state_[size_t(params_[b][k])] = params[k];
   }
 
-  // What register `r` holds where nothing was written to it: one value a register, at the start of the function.
+  // What register `r` holds where nothing was written to it: one value a register, at the start of the
+  // function.
   Value undef(int r) {
     Value& v = undefs_[size_t(r)];
     if (!v) {
       Inst first = out_.blocks[entry_].first;
       InstData data{.op = Opcode::Undef};
-      Inst i = first ? out_.insert_before(first, data, {}, Home::reg(r)) : out_.append(entry_, data, {}, Home::reg(r));
+      Inst i = first ? out_.insert_before(first, data, {}, Home::reg(r))
+                     : out_.append(entry_, data, {}, Home::reg(r));
       v = out_.insts[i].result;
     }
     return v;

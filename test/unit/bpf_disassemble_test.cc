@@ -38,7 +38,8 @@ TEST(BpfDisassemble, Memory) {
 
 TEST(BpfDisassemble, Atomics) {
   EXPECT_EQ(text(kStx | kAtomic | kDw, 1, 2, 8, kAdd), "lock *(u64 *)(r1 + 8) += r2");
-  EXPECT_EQ(text(kStx | kAtomic | kW, 1, 2, 8, int(kXor) | kFetch), "w2 = atomic_fetch_xor((u32 *)(r1 + 8), w2)");
+  EXPECT_EQ(text(kStx | kAtomic | kW, 1, 2, 8, int(kXor) | kFetch),
+            "w2 = atomic_fetch_xor((u32 *)(r1 + 8), w2)");
   EXPECT_EQ(text(kStx | kAtomic | kDw, 1, 2, 0, kXchg), "r2 = xchg_64(r1 + 0, r2)");
   EXPECT_EQ(text(kStx | kAtomic | kW, 1, 2, 0, kCmpxchg), "w0 = cmpxchg_32(r1 + 0, w0, w2)");
   EXPECT_EQ(text(kStx | kAtomic | kDw, 1, 2, 0, kLoadAcq), "r1 = load_acquire((u64 *)(r2 + 0))");
