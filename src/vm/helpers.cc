@@ -1,0 +1,176 @@
+// Helpers: maps are modelled, everything else answers from the seed. Each call is an event with its arguments
+// and the bytes that it reads.
+
+#include <cstring>
+
+#include "base/format.h"
+#include "bpf/contracts.h"
+#include "vm/interpreter.h"
+
+namespace epass::vm {
+namespace {
+
+constexpr uint64_t kMaxBuffer = 4096;
+enum HelperId : int32_t {
+  kLookup = 1,
+  kUpdate = 2,
+  kDelete = 3,
+  kTailCall = 12,
+  kRingbufReserve = 131,
+  kForEach = 164,
+  kLoop = 181,
+};
+
+}  // namespace
+
+void Interpreter::record(Event event) { out_.events.push_back(std::move(event)); }
+
+void Interpreter::read_buffer(Event& event, uint64_t address, uint64_t size) {
+  uint64_t hash = size;
+  std::vector<uint8_t> bytes(std::min(size, kMaxBuffer));
+  if (!memory_.read(address, bytes.data(), uint32_t(bytes.size()))) hash = ~uint64_t{0};
+  for (uint8_t byte : bytes) hash = mix(hash, byte);
+  event.values.push_back(hash);
+}
+
+// A result that makes programs go different ways: zero, small, an error, anything.
+uint64_t Interpreter::answer(const std::string& what) {
+  uint64_t h = mix(input_.seed, calls_++);
+  for (char c : what) h = mix(h, uint8_t(c));
+  switch (h >> 62) {
+    case 0: return 0;
+    case 1: return h & 0xff;
+    case 2: return uint64_t(-int64_t(h % 40 + 1));
+    default: return h;
+  }
+}
+
+Interpreter::Map* Interpreter::map_at(uint64_t handle) {
+  auto it = maps_.find(uint32_t((handle - kMapHandleBase) >> 32));
+  return handle >= kMapHandleBase && handle < kMapValueBase && it != maps_.end() ? &it->second : nullptr;
+}
+
+uint64_t Interpreter::map_handle(const std::string& name) {
+  uint32_t number = numbers_[name];
+  auto [it, is_new] = maps_.try_emplace(number);
+  if (is_new) {
+    Map& map = it->second;
+    map.name = name;
+    if (auto known = options_.maps.find(name); known != options_.maps.end()) map.info = known->second;
+    if (!map.info.key_size) map.info.key_size = 4;
+    if (!map.info.value_size) map.info.value_size = 4096;
+  }
+  return kMapHandleBase + (uint64_t(number) << 32);
+}
+
+// Lookup, update and delete. Keys that were never written exist or not as the seed says.
+bool Interpreter::map_helper(Frame& frame, int32_t id, uint64_t& r0) {
+  Map* map = map_at(read_register(frame, 1));
+  if (!map) return false;
+  std::vector<uint8_t> key(map->info.key_size);
+  if (!memory_.read(read_register(frame, 2), key.data(), uint32_t(key.size())))
+    return fail("the key lies outside memory");
+  auto it = map->values.find(key);
+  auto add = [&] {
+    uint64_t base = next_value_;
+    next_value_ += uint64_t{1} << 33;
+    std::vector<uint8_t> bytes(map->info.value_size);
+    for (size_t n = 0; n < bytes.size(); ++n) bytes[n] = uint8_t(mix(input_.seed ^ 0x3a9, n + key.size()));
+    memory_.add(map->name, base, std::move(bytes));
+    return map->values.emplace(key, base).first;
+  };
+  Event event{.what = format("map {} {}", id, map->name)};
+  for (uint8_t byte : key) event.values.push_back(byte);
+  if (id == kLookup) {
+    uint64_t h = mix(input_.seed ^ 0x100c, map->info.key_size);
+    for (uint8_t byte : key) h = mix(h, byte);
+    if (it == map->values.end() && h % 4 != 0) it = add();
+    r0 = it == map->values.end() ? 0 : it->second;
+  } else if (id == kUpdate) {
+    if (it == map->values.end()) it = add();
+    std::vector<uint8_t>& value = *memory_.region(it->second);
+    std::vector<uint8_t> fresh(value.size());
+    // The size of values is a guess where the object does not tell: read what is there.
+    uint64_t from = read_register(frame, 3), size = fresh.size();
+    while (size && !memory_.read(from, fresh.data(), uint32_t(size))) size /= 2;
+    if (options_.maps.contains(map->name)) value = fresh;
+    r0 = 0;
+  } else {
+    r0 = it == map->values.end() ? uint64_t(-2) : 0;
+    if (it != map->values.end()) map->values.erase(it);
+  }
+  record(std::move(event));
+  return true;
+}
+
+void Interpreter::helper(Frame& frame, int32_t id) {
+  uint64_t r0 = 0;
+  const bpf::HelperContract* contract = bpf::helper(id);
+  if (id >= kLookup && id <= kDelete && frame.defined >> 1 & 1 && map_at(frame.regs[1])) {
+    if (!map_helper(frame, id, r0)) return;
+    frame.defined &= uint16_t(~0x3f);
+    define(frame, 0, r0);
+    return;
+  }
+  if (id == kLoop || id == kForEach) {
+    uint64_t function = (read_register(frame, 2) - kFunctionBase) >> 32, context = read_register(frame, 3);
+    uint64_t rounds = id == kLoop ? std::min<uint64_t>(read_register(frame, 1), 8) : 2, n = 0;
+    if (function >= program_.functions.size()) return void(fail("the callback is no function"));
+    for (; n < rounds; ++n) {
+      uint64_t result = 0;
+      bool defined = false;
+      std::array<uint64_t, 5> args = {n, context};
+      uint16_t known = 3;
+      if (id == kForEach) {
+        // One key and one value of the program's map, from the heap.
+        uint64_t memory = next_heap_;
+        next_heap_ += uint64_t{1} << 33;
+        memory_.add("element", memory, std::vector<uint8_t>(8192, uint8_t(n)));
+        args = {frame.regs[1], memory, memory + 64, context}, known = 15;
+      }
+      if (!call_function(uint32_t(function), args, known, result, defined)) return;
+      if (defined && result) break;
+    }
+    frame.defined &= uint16_t(~0x3f);
+    define(frame, 0, n);
+    return;
+  }
+  stub(frame, contract ? std::string(contract->name) : format("helper {}", id),
+       contract ? contract->args : "", !contract);
+  if (id == kRingbufReserve && !ended_) {
+    uint64_t memory = next_heap_;
+    next_heap_ += uint64_t{1} << 33;
+    bool none = mix(input_.seed, calls_) % 8 == 0;
+    if (!none) memory_.add("ringbuf", memory, std::vector<uint8_t>(1 << 16));
+    define(frame, 0, none ? 0 : memory);
+  }
+  if (id == kTailCall && mix(input_.seed ^ 0x7a11, calls_) % 2) {
+    define(frame, 0, 0);
+    ended_ = true;  // another program takes over
+  }
+}
+
+void Interpreter::stub(Frame& frame, const std::string& name, std::string_view kinds, bool in_place) {
+  Event event{.what = name};
+  for (size_t k = 0; k < kinds.size() && !ended_; ++k) {
+    uint64_t v = read_register(frame, int(k) + 1);
+    event.values.push_back(v);
+    if (kinds[k] == 'r' && k + 1 < kinds.size())
+      read_buffer(event, v, uint32_t(read_register(frame, int(k) + 2)));
+  }
+  (void)in_place;
+  if (ended_) return;
+  record(event);
+  uint64_t r0 = answer(name);
+  for (size_t k = 0; k + 1 < kinds.size(); ++k) {
+    if (kinds[k] != 'w') continue;
+    uint64_t to = frame.regs[k + 1], size = std::min<uint64_t>(uint32_t(frame.regs[k + 2]), kMaxBuffer);
+    std::vector<uint8_t> bytes(size);
+    for (size_t n = 0; n < size; ++n) bytes[n] = uint8_t(mix(input_.seed ^ calls_, n));
+    memory_.write(to, bytes.data(), uint32_t(size));
+  }
+  frame.defined &= uint16_t(~0x3f);
+  define(frame, 0, r0);
+}
+
+}  // namespace epass::vm
