@@ -6,6 +6,8 @@
 
 #include "base/format.h"
 #include "driver/listing.h"
+#include "ir/text.h"
+#include "ir/verify.h"
 
 namespace epass::driver {
 
@@ -33,7 +35,7 @@ std::map<bpf::FunctionId, bpf::NewCode> changed_code(const CompiledFile& file) {
 }
 
 Result<std::vector<uint8_t>> write_native(const CompiledFile& file, Emit emit, const FileOptions& options) {
-  const bool is_flat = file.code.format == Format::kDump || file.code.format == Format::kRaw;
+  const bool is_flat = !file.code.object;
   if (emit == Emit::kElf && file.code.object)
     return file.code.object->write(changed_code(file), {.keep_dwarf = options.keep_dwarf});
   if ((emit == Emit::kDump || emit == Emit::kRaw) && is_flat) {
@@ -52,7 +54,8 @@ Result<std::vector<uint8_t>> write_native(const CompiledFile& file, Emit emit, c
 // The listing of what would be written.
 Result<std::vector<uint8_t>> write_listing(const CompiledFile& file, const FileOptions& options) {
   Input output{.name = file.code.name, .format = file.code.format};
-  auto bytes = write_native(file, static_cast<Emit>(file.code.format), options);
+  if (file.code.module) output.format = Format::kRaw;
+  auto bytes = write_native(file, static_cast<Emit>(output.format), options);
   if (!bytes) return bytes;
   output.bytes = std::move(*bytes);
   auto code = read_code(std::move(output));
@@ -60,7 +63,21 @@ Result<std::vector<uint8_t>> write_listing(const CompiledFile& file, const FileO
   return bytes_of(listing(*code));
 }
 
+// The functions in SSA form. One that could not be lifted is a comment.
+std::string write_epir(const CompiledFile& file) {
+  Module module{.name = file.code.name, .symbols = file.program().symbols};
+  std::string kept;
+  for (const FunctionOutcome& out : file.compiled.functions) {
+    if (out.ir)
+      module.functions.push_back(*out.ir);
+    else if (out.kept)
+      kept += format("; {} is left out: {}\n", file.program().functions[out.id].name, out.kept->message);
+  }
+  return print(module) + kept;
+}
+
 Result<std::vector<uint8_t>> write_output(const CompiledFile& file, const FileOptions& options) {
+  if (file.emit == Emit::kEpir) return bytes_of(write_epir(file));
   if (file.emit == Emit::kAsm) return write_listing(file, options);
   return write_native(file, file.emit, options);
 }
@@ -83,9 +100,16 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   if (options.pipeline.in_sequence()) compile.threads = 1;
   compile.want_ir = file.emit == Emit::kEpir;
   compile.want_code = !compile.want_ir;
+  const bool is_ssa = file.code.module.has_value();
+  if (is_ssa) compile.never_larger = false;
   const Stages stages{
-      .lift = [](const bpf::Program& p, bpf::FunctionId id,
-                 const CallFacts& facts) { return lift(p, id, facts); },
+      .lift = [&](const bpf::Program& p, bpf::FunctionId id, const CallFacts& facts) -> Result<Function> {
+        if (is_ssa) return file.code.module->functions[id.index];
+        auto fn = lift(p, id, facts);
+        if (!fn || !options.pipeline.verify_each) return fn;
+        if (auto valid = verify(*fn); !valid) return fail(valid.error());
+        return fn;
+      },
       .optimize = [&](Function& fn, const Symbols& symbols,
                       bpf::Isa isa) { return pipeline->run(fn, symbols, isa); },
       .lower = [](const Function& fn, const LowerOptions& lower_options) { return lower(fn, lower_options); },
@@ -94,6 +118,10 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   if (!compiled) return in_file(compiled.error());
   file.compiled = std::move(*compiled);
   file.passes = pipeline->report();
+  // There is no old code to fall back on.
+  if (is_ssa)
+    for (const FunctionOutcome& out : file.compiled.functions)
+      if (out.kept) return in_file(*out.kept);
   auto bytes = write_output(file, options);
   if (!bytes) return in_file(bytes.error());
   file.bytes = std::move(*bytes);

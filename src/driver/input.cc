@@ -3,6 +3,7 @@
 #include "driver/input.h"
 
 #include "driver/files.h"
+#include "ir/text.h"
 
 namespace epass::driver {
 
@@ -32,9 +33,17 @@ Result<CodeFile> read_code(Input input) {
     return file;
   }
   if (input.format == Format::kEpir) {
-    Error error{.message = "`.epir` text holds no bytecode", .code = "input-format"};
-    error.help = "`epass lower` makes bytecode of it";
-    return failed(std::move(error));
+    auto module = parse(input.text());
+    if (!module) return failed(module.error());
+    file.flat.name = module->name = input.name;
+    file.flat.symbols = module->symbols;
+    for (const Function& fn : module->functions) {
+      bpf::Function empty{.name = fn.name, .section = fn.section};
+      empty.is_entry = fn.is_entry, empty.is_global = fn.is_global, empty.type = fn.type;
+      file.flat.functions.add(std::move(empty));
+    }
+    file.module = std::move(*module);
+    return file;
   }
   auto insns =
       input.format == Format::kDump ? object::parse_dump(input.text()) : object::parse_raw(input.bytes);

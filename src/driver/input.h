@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "ir/function.h"
 #include "object/dump.h"
 #include "object/object.h"
 
@@ -34,13 +35,14 @@ struct Input {
 // Reads the file and tells its format from its content, unless `forced` says it.
 Result<Input> read_input(const std::string& path, std::optional<Format> forced = {});
 
-// A file with bytecode, read: an object, or flat code.
+// A file with a program, read: an object, flat code, or SSA form.
 struct CodeFile {
   std::string name = {};
   Format format = Format::kElf;
   uint64_t size_bytes = 0;
   std::unique_ptr<object::Object> object = {};  // ELF only
-  bpf::Program flat = {};                       // the rest
+  bpf::Program flat = {};                       // the rest; for `.epir` its functions have no code
+  std::optional<Module> module = {};            // `.epir` only
 
   const bpf::Program& program() const { return object ? object->program() : flat; }
 };

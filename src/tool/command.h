@@ -23,6 +23,8 @@ struct Job {
   int fail(const Error& error);
   // The same for an error in the value of an option, which is shown with its column marked.
   int fail_in_option(Error error, const std::string& option, const std::string& value);
+  // The same for an error that may be in the option, in the text of the input, or elsewhere.
+  int fail_in_text(Error error, const std::string& option, const std::string& value, std::string_view input);
 };
 
 struct Command {

@@ -96,6 +96,54 @@ everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics jso
 exit 0, 1 the input is at fault, 2 usage.
 )";
 
+constexpr Option kLift[] = {
+    {.name = "o", .letter = 'o', .value = kRequired},
+    {.name = "prog", .value = kRequired, .repeatable = true},
+    {.name = "passes", .value = kRequired},
+    {.name = "input", .value = kRequired},
+    {.name = "strict", .value = kAttached, .repeatable = true},
+};
+constexpr std::string_view kLiftHelp =
+    R"(epass lift: the program in SSA form, as .epir text
+usage: epass lift IN [-o OUT] [OPTIONS]
+  epass lift prog.o --prog count           one program and its subprograms
+  epass lift prog.o --passes O1            after passes
+  epass lift code.txt -o code.epir         to edit, and to lower again
+
+-o FILE            output (default: standard output)
+--prog NAME        only this program; repeat, globs allowed
+--passes TEXT      run these first (default: none)
+--input FORMAT     elf raw dump (default: by content)
+--strict[=CODE]    fail where a function cannot be lifted
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+exit 0, 1 the input is at fault, 2 usage.  More: docs/ir.md
+)";
+
+constexpr Option kLower[] = {
+    {.name = "o", .letter = 'o', .value = kRequired},
+    {.name = "emit", .value = kRequired},
+    {.name = "passes", .value = kRequired},
+    {.name = "isa", .value = kRequired},
+    {.name = "prog", .value = kRequired, .repeatable = true},
+    {.name = "input", .value = kRequired},
+};
+constexpr std::string_view kLowerHelp =
+    R"(epass lower: .epir text to bytecode
+usage: epass lower IN [-o OUT] [OPTIONS]
+  epass lower code.epir                    a dump
+  epass lower code.epir --emit asm         to read
+  epass lower code.epir -o code --emit raw
+
+-o FILE            output (default: standard output)
+--emit FORMAT      dump raw asm (default dump)
+--passes TEXT      run these first (default: none)
+--isa auto|v1..v4  newest instructions (default auto: v3)
+--prog NAME        compile only this function; repeat, globs allowed
+--input FORMAT     epir (default: by content)
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+Maps and other symbols keep the numbers that they have in the text. exit 0, 1 wrong input, 2 usage.
+)";
+
 constexpr Option kVerify[] = {
     {.name = "prog", .value = kRequired, .repeatable = true},
     {.name = "type", .value = kRequired},
@@ -157,6 +205,8 @@ everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics jso
 constexpr Command kCommands[] = {
     {"opt", kOptHelp, kOpt, run_opt},
     {"print", kPrintHelp, kPrint, run_print},
+    {"lift", kLiftHelp, kLift, run_lift},
+    {"lower", kLowerHelp, kLower, run_lower},
     {"verify", kVerifyHelp, kVerify, run_verify},
     {"passes", kPassesHelp, kPasses, run_passes},
     {"help", kHelpHelp, {}, run_help},

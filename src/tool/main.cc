@@ -31,6 +31,23 @@ int Job::fail_in_option(Error error, const std::string& option, const std::strin
   return kUsage;
 }
 
+int Job::fail_in_text(Error error, const std::string& option, const std::string& value,
+                      std::string_view input) {
+  if (error.where.object.empty()) return fail_in_option(std::move(error), option, value);
+  if (error.where.line < 1) return fail(error);
+  for (int64_t line = 1; line < error.where.line; ++line)
+    input.remove_prefix(std::min(input.find('\n'), input.size() - 1) + 1);
+  Diagnostic diagnostic{.error = error, .text_line = std::string(input.substr(0, input.find('\n')))};
+  if (error.where.column >= 1 && static_cast<size_t>(error.where.column) <= diagnostic.text_line.size() + 1) {
+    diagnostic.mark_from = static_cast<size_t>(error.where.column) - 1;
+    const size_t end = diagnostic.text_line.find_first_of(" ,()=:@+", diagnostic.mark_from);
+    diagnostic.mark_size =
+        std::max<size_t>(1, std::min(end, diagnostic.text_line.size()) - diagnostic.mark_from);
+  }
+  diagnostics.add(diagnostic);
+  return kNo;
+}
+
 namespace {
 
 Result<void> apply_common_options(const Arguments& arguments, Ui& ui, Diagnostics& diagnostics) {

@@ -149,11 +149,9 @@ int run_opt(Job& job) {
   if (!request->options.emit && request->writes && request->output == "-")
     if (auto can = check_terminal(static_cast<Emit>(input->format)); !can) return job.fail(can.error());
 
+  const std::string text(input->format == Format::kEpir ? input->text() : "");
   auto file = driver::compile_file(std::move(*input), request->options);
-  if (!file)
-    return file.error().where.object.empty()
-               ? job.fail_in_option(file.error(), "--passes", request->options.pipeline.text)
-               : job.fail(file.error());
+  if (!file) return job.fail_in_text(file.error(), "--passes", request->options.pipeline.text, text);
 
   const OptReport report{.file = *file, .level = request->level};
   report_kept(report, job.diagnostics);
