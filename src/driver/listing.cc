@@ -171,7 +171,10 @@ std::string insn_text(const CodeFile& file, bpf::FunctionId id, uint32_t insn) {
   auto found = std::ranges::find(fn.attachments, insn, &bpf::Attachment::insn);
   const bpf::Symbol* symbol =
       found == fn.attachments.end() ? nullptr : &file.program().symbols[found->symbol];
-  return bpf::disassemble(fn.insns, insn, symbol);
+  const uint8_t code = fn.insns[insn].code;
+  const bool jumps = bpf::is_conditional_jump(code) || bpf::is_unconditional_jump(code);
+  return bpf::disassemble(fn.insns, insn, symbol,
+                          jumps ? std::to_string(bpf::jump_target(fn.insns[insn], insn)) : "");
 }
 
 std::string listing(const CodeFile& file, const ListingOptions& options) {

@@ -16,7 +16,7 @@ struct ListingOptions {
 std::string listing(const CodeFile& file, bpf::FunctionId id, const ListingOptions& options = {});
 // All functions, a blank line between two.
 std::string listing(const CodeFile& file, const ListingOptions& options = {});
-// One instruction of a function, as the listing shows it.
+// One instruction of a function, as the listing shows it, but with jumps to instruction numbers.
 std::string insn_text(const CodeFile& file, bpf::FunctionId id, uint32_t insn);
 
 }  // namespace epass::driver

@@ -2,11 +2,13 @@
 
 #include "driver/pipeline.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <mutex>
 
 #include "base/format.h"
+#include "ir/text.h"
 #include "pass/pipeline.h"
 #include "passes/registry.h"
 
@@ -70,15 +72,31 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
   std::string printed;
 
   PassHooks hooks{.verify_each = options.verify_each};
-  if (options.time_passes) {
-    hooks.before = [&](const PassInfo&, const Function&) { begin = Clock::now(); };
-    hooks.after = [&](const PassInfo& pass, const Function&, Changed) {
+  auto wants = [](const std::vector<std::string>& names, const PassInfo& pass) {
+    return std::ranges::find(names, pass.name) != names.end();
+  };
+  auto show = [&](std::string_view when, const PassInfo& pass) {
+    printed += format("; {} {} on {}\n{}", when, pass.name, fn.name, print(fn, symbols));
+  };
+  std::string last;  // text at the last look, for --print-changed
+  if (options.print_changed) last = print(fn, symbols);
+  hooks.before = [&](const PassInfo& pass, const Function&) {
+    if (wants(options.print_before, pass)) show("before", pass);
+    if (options.time_passes) begin = Clock::now();
+  };
+  hooks.after = [&](const PassInfo& pass, const Function&, Changed changed) {
+    if (options.time_passes) {
       PassTime& time = times[pass.name];
       ++time.runs;
       time.nanoseconds += static_cast<uint64_t>(
           std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count());
-    };
-  }
+    }
+    if (options.print_after_all || wants(options.print_after, pass)) show("after", pass);
+    if (!options.print_changed || changed == Changed::kNothing) return;
+    std::string now = print(fn, symbols);
+    if (now != last) show("changed by", pass);
+    last = std::move(now);
+  };
   if (options.bisect) {
     hooks.may_run = [&](const PassInfo& pass) {
       const uint64_t number = ++state.passes_run;

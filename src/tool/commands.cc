@@ -78,6 +78,7 @@ constexpr Option kPrint[] = {
     {.name = "input", .value = kRequired},
     {.name = "raw"},
     {.name = "no-source"},
+    {.name = "ir"},
     {.name = "json", .value = kAttached},
 };
 constexpr std::string_view kPrintHelp =
@@ -89,6 +90,7 @@ usage: epass print IN... [OPTIONS]
 
 --prog NAME        only this function; repeat, globs allowed
 --input FORMAT     elf raw dump epir (default: by content)
+--ir               the program in SSA form, as `epass lift` makes it
 --raw              the bytes of each record, too
 --no-source        no source lines
 --json             one JSON object per function: its size and instruction set
@@ -174,6 +176,36 @@ are cut to 4,096 entries, missing inner maps are replaced.
 exit 0 all accepted, 1 rejected or not judged, 2 usage.
 )";
 
+constexpr Option kRun[] = {
+    {.name = "prog", .value = kRequired, .repeatable = true},
+    {.name = "packet", .value = kRequired},
+    {.name = "ctx", .value = kRequired},
+    {.name = "seed", .value = kRequired},
+    {.name = "budget", .value = kRequired},
+    {.name = "trace"},
+    {.name = "input", .value = kRequired},
+    {.name = "json", .value = kAttached},
+};
+constexpr std::string_view kRunHelp =
+    R"(epass run: execute programs in user space
+usage: epass run IN [OPTIONS]
+  epass run prog.o --prog count --packet 525400123456020000000001080045
+  epass run prog.o --prog count --packet @packet.bin --trace
+  epass run code.txt --ctx 0100000002000000
+
+--prog NAME      only this program; repeat, globs allowed
+--packet BYTES   hexadecimal digits or @FILE (default for xdp and socket buffers: 64 zeros)
+--ctx BYTES      the memory that r1 points to, for programs of other types
+--seed N         decides what helpers return and what foreign memory holds (default 1)
+--budget N       instructions at most (default 262144)
+--trace          each instruction that was executed
+--input FORMAT   elf raw dump (default: by content)
+--json[=FILE]    one JSON object per program (epass help json)
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+Helpers other than those of maps are stubs that answer by the seed: two versions of a program with
+the same seed meet the same world. exit 0, 1 a program did not end well, 2 usage.
+)";
+
 constexpr Option kPasses[] = {{.name = "O", .letter = 'O', .value = kRequired},
                               {.name = "json", .value = kAttached}};
 constexpr std::string_view kPassesHelp =
@@ -208,6 +240,7 @@ constexpr Command kCommands[] = {
     {"lift", kLiftHelp, kLift, run_lift},
     {"lower", kLowerHelp, kLower, run_lower},
     {"verify", kVerifyHelp, kVerify, run_verify},
+    {"run", kRunHelp, kRun, run_execute},
     {"passes", kPassesHelp, kPasses, run_passes},
     {"help", kHelpHelp, {}, run_help},
 };

@@ -41,6 +41,18 @@ int print_code(Job& job, driver::Input input) {
   return kDone;
 }
 
+int print_ssa(Job& job, driver::Input input) {
+  driver::FileOptions options{.emit = driver::Emit::kEpir};
+  options.pipeline.text = "O0";
+  options.compile.programs = job.arguments.all("prog");
+  const std::string text(input.format == driver::Format::kEpir ? input.text() : "");
+  auto file = driver::compile_file(std::move(input), options);
+  if (!file) return job.fail_in_text(file.error(), "", "", text);
+  report_kept({.file = *file}, job.diagnostics);
+  job.ui.output({reinterpret_cast<const char*>(file->bytes.data()), file->bytes.size()});
+  return kDone;
+}
+
 }  // namespace
 
 int run_print(Job& job) {
@@ -51,7 +63,12 @@ int run_print(Job& job) {
   int status = kDone;
   for (const std::string& path : arguments.inputs) {
     auto input = driver::read_input(path, *format_of);
-    const int done = input ? print_code(job, std::move(*input)) : job.fail(input.error());
+    if (!input) {
+      status = job.fail(input.error());
+      continue;
+    }
+    const bool ssa = arguments.has("ir") || input->format == driver::Format::kEpir;
+    const int done = ssa ? print_ssa(job, std::move(*input)) : print_code(job, std::move(*input));
     if (done != kDone) status = done;
   }
   return status;

@@ -98,9 +98,7 @@ TEST(IrText, ErrorsHaveTheirPlace) {
     EXPECT_EQ(module.error().code, c.code) << text;
     EXPECT_EQ(module.error().where.line, c.line) << text << module.error().message;
     EXPECT_EQ(module.error().where.column, c.column) << text << module.error().message;
-    if (c.message) {
-      EXPECT_EQ(module.error().message, c.message);
-    }
+    if (c.message) { EXPECT_EQ(module.error().message, c.message); }
   }
 }
 
