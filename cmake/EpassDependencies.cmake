@@ -3,6 +3,5 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(libelf REQUIRED IMPORTED_TARGET libelf)
 pkg_check_modules(libbpf REQUIRED IMPORTED_TARGET libbpf)
 find_package(fmt REQUIRED)  # headers only: base/format.cc compiles what they declare
-find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Threads REQUIRED)

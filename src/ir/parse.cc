@@ -1,569 +1,584 @@
-// Reads the text form that print() writes. What an instruction carries comes from the opcode table. Every
-// error names line and column; any bytes are safe input.
+// Reads the `.epir` text. Blocks and instructions are made while reading; operands and edges, which may name
+// what comes later, are filled in at the end of each function.
 
-#include <charconv>
 #include <map>
+#include <unordered_map>
 
 #include "base/format.h"
-#include "bpf/insn.h"
+#include "ir/in_place.h"
+#include "ir/lexer.h"
 #include "ir/text.h"
 #include "ir/verify.h"
 
 namespace epass {
+
 namespace {
 
-constexpr int64_t kMaxSlots = 64;
+using Kind = Token::Kind;
+
+// `v12` -> 12.
+std::optional<uint32_t> numbered(std::string_view word, char letter) {
+  if (word.size() < 2 || word.size() > 9 || word[0] != letter) return std::nullopt;
+  uint32_t number = 0;
+  for (char c : word.substr(1)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    number = number * 10 + static_cast<uint32_t>(c - '0');
+  }
+  return number;
+}
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  explicit Parser(std::string_view text) : lexer_(text) {}
 
   Result<Module> run() {
-    if (auto ok = lines(); !ok) return fail(ok.error());
-    if (in_function_) return bad("the text ends inside a function: `}` is missing");
-    for (uint32_t n = 0; n < module_.symbols.size(); ++n) {
-      bpf::Symbol& s = module_.symbols[bpf::SymbolId{n}];
-      for (uint32_t k = 0; s.kind == bpf::Symbol::Kind::kFunc && k < module_.functions.size(); ++k)
-        if (module_.functions[k].name == s.name) s.function = bpf::FunctionId{k};
+    skip_newlines();
+    if (accept("epir")) {
+      auto version = number(1, 1, "the version of the text");
+      if (!version) return fail(version.error());
+      skip_newlines();
+    }
+    while (lexer_.peek().kind != Kind::kEnd) {
+      auto done = accept("function") ? function() : symbol();
+      if (!done) return fail(done.error());
+      skip_newlines();
+    }
+    if (module_.functions.empty()) return fail("input-empty", "the text has no function");
+    for (uint32_t s = 0; s < module_.symbols.size(); ++s) {
+      bpf::Symbol& symbol = module_.symbols[bpf::SymbolId{s}];
+      if (symbol.kind != bpf::Symbol::Kind::kFunc) continue;
+      for (uint32_t f = 0; f < module_.functions.size(); ++f)
+        if (module_.functions[f].name == symbol.name) symbol.function = bpf::FunctionId{f};
     }
     return std::move(module_);
   }
 
  private:
-  std::unexpected<Error> bad(std::string message) {
-    return fail("epir", std::move(message),
-                {.line = line_number_, .column = int64_t(line_.size() - rest_.size()) + 1});
+  // --- tokens
+  std::unexpected<Error> bad(const Token& token, std::string message, std::string code = "epir-syntax") {
+    return fail(std::move(code), std::move(message), {.line = token.line, .column = token.column});
   }
-
-  Result<void> lines() {
-    bool first = true;
-    while (!text_.empty()) {
-      size_t end = text_.find('\n');
-      line_ = text_.substr(0, end);
-      text_.remove_prefix(end == text_.npos ? text_.size() : end + 1);
-      ++line_number_;
-      if (size_t comment = comment_at(line_); comment != line_.npos) line_ = line_.substr(0, comment);
-      rest_ = line_;
-      skip();
-      if (rest_.empty()) continue;
-      if (std::exchange(first, false) && accept_word("epir")) {
-        auto version = number();
-        if (!version) return fail(version.error());
-        if (*version != 1) return bad(format("version {} of the text form is not known", *version));
-      } else if (auto ok = in_function_ ? function_line() : top_line(); !ok) {
-        return ok;
-      }
-      skip();
-      if (!rest_.empty()) return bad("unexpected text at the end of the line");
-    }
+  std::unexpected<Error> expected(std::string_view what) {
+    const Token& token = lexer_.peek();
+    const std::string found = token.kind == Kind::kNewline ? "the end of the line"
+                              : token.kind == Kind::kEnd   ? "the end of the text"
+                                                           : "`" + token.text + "`";
+    return bad(token, format("{} is expected here, not {}", what, found));
+  }
+  void skip_newlines() {
+    while (lexer_.peek().kind == Kind::kNewline) lexer_.take();
+  }
+  bool accept(std::string_view mark) {
+    if (!lexer_.peek().is(mark)) return false;
+    lexer_.take();
+    return true;
+  }
+  Result<void> expect(std::string_view mark) {
+    if (accept(mark)) return {};
+    return expected(format("`{}`", mark));
+  }
+  Result<void> end_of_line() {
+    if (lexer_.peek().kind == Kind::kEnd) return {};
+    if (lexer_.peek().kind != Kind::kNewline) return expected("the end of the line");
+    lexer_.take();
     return {};
   }
-
-  static size_t comment_at(std::string_view line) {
-    bool quote = false;
-    for (size_t n = 0; n < line.size(); ++n) {
-      if (line[n] == '"') quote = !quote;
-      if (line[n] == ';' && !quote) return n;
-    }
-    return line.npos;
+  // -5, 12, 0xffffffffffffffff.
+  Result<int64_t> number(int64_t least, int64_t most, std::string_view what) {
+    const bool negative = accept("-");
+    if (lexer_.peek().kind != Kind::kNumber) return expected(what);
+    const Token token = lexer_.take();
+    const auto value = static_cast<int64_t>(negative ? 0 - token.number : token.number);
+    if (value < least || value > most)
+      return bad(token, format("{} lies between {} and {}", what, least, most));
+    return value;
   }
-
-  // Words and numbers.
-  void skip() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\r"), rest_.size())); }
-  bool accept(char c) {
-    skip();
-    if (rest_.empty() || rest_[0] != c) return false;
-    rest_.remove_prefix(1);
-    return true;
-  }
-  static bool is_word(char c) {
-    return isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '$';
-  }
-  std::string_view peek_word() {
-    skip();
-    size_t n = 0;
-    while (n < rest_.size() && is_word(rest_[n])) ++n;
-    return rest_.substr(0, n);
-  }
-  std::string_view word() {
-    std::string_view w = peek_word();
-    rest_.remove_prefix(w.size());
-    return w;
-  }
-  bool accept_word(std::string_view w) {
-    if (peek_word() != w) return false;
-    rest_.remove_prefix(w.size());
-    return true;
-  }
-  Result<int64_t> number() {
-    skip();
-    bool negative = accept('-');
-    if (!negative) accept('+');
-    bool hex = rest_.starts_with("0x");
-    if (hex) rest_.remove_prefix(2);
-    uint64_t n = 0;
-    auto [end, code] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), n, hex ? 16 : 10);
-    if (code != std::errc()) return bad("a number is expected");
-    rest_.remove_prefix(size_t(end - rest_.data()));
-    return int64_t(negative ? 0 - n : n);
-  }
-  Result<int64_t> number_within(int64_t low, int64_t high) {
-    auto n = number();
-    if (n && (*n < low || *n > high)) return bad(format("{} lies outside {} to {}", *n, low, high));
-    return n;
+  Result<int64_t> any_number() { return number(INT64_MIN, INT64_MAX, "a number"); }
+  // `+4`, `-8`.
+  Result<int64_t> offset() {
+    if (lexer_.peek().is("-")) return any_number();
+    if (auto plus = expect("+"); !plus) return fail(plus.error());
+    return any_number();
   }
   Result<std::string> name() {
-    skip();
-    if (!accept('"')) {
-      std::string_view w = word();
-      if (w.empty()) return bad("a name is expected");
-      return std::string(w);
-    }
-    std::string out;
-    for (;;) {
-      if (rest_.empty()) return bad("a quoted name has no end");
-      char c = rest_[0];
-      if (c == '\\' && rest_.size() >= 4 && rest_[1] == 'x') {
-        uint8_t byte = 0;
-        std::from_chars(rest_.data() + 2, rest_.data() + 4, byte, 16);
-        out += static_cast<char>(byte);
-        rest_.remove_prefix(4);
-        continue;
+    if (lexer_.peek().kind != Kind::kWord && lexer_.peek().kind != Kind::kString) return expected("a name");
+    return lexer_.take().text;
+  }
+  // `word(NUMBER)`, if it stands here.
+  Result<std::optional<int64_t>> attribute(std::string_view word, int64_t most) {
+    if (!accept(word)) return std::optional<int64_t>();
+    if (auto open = expect("("); !open) return fail(open.error());
+    auto value = number(most == INT64_MAX ? INT64_MIN : INT16_MIN, most, format("`{}`", word));
+    if (!value) return fail(value.error());
+    if (auto close = expect(")"); !close) return fail(close.error());
+    return std::optional(*value);
+  }
+  // `r6` or `fp-16`.
+  Result<Home> home() {
+    const Token token = lexer_.peek();
+    if (token.kind == Kind::kWord) {
+      if (auto reg = numbered(token.text, 'r'); reg && *reg <= 10) {
+        lexer_.take();
+        return Home::reg(static_cast<int>(*reg));
       }
-      rest_.remove_prefix(1);
-      if (c == '"') return out;
-      out += c;
+      if (accept("fp")) {
+        auto place = number(-bpf::kStackSize, -8, "a stack slot");
+        if (!place) return fail(place.error());
+        if (*place % 8) return bad(token, "home slots are multiples of 8");
+        return Home::stack(static_cast<int>(*place));
+      }
     }
-  }
-  // A letter and a number: `v3`, `b2`, `s0`.
-  Result<uint32_t> numbered(char letter, const char* what) {
-    skip();
-    if (rest_.size() < 2 || rest_[0] != letter || !isdigit(static_cast<unsigned char>(rest_[1])))
-      return bad(format("{} is expected", what));
-    rest_.remove_prefix(1);
-    auto n = number_within(0, 100'000'000);
-    if (!n) return fail(n.error());
-    return uint32_t(*n);
-  }
-  bool at_numbered(char letter) {
-    skip();
-    return rest_.size() > 1 && rest_[0] == letter && isdigit(static_cast<unsigned char>(rest_[1])) &&
-           peek_word().find_first_not_of("0123456789", 1) == std::string_view::npos;
+    return expected("a register or a stack slot");
   }
 
-  Result<void> top_line() {
-    if (accept_word("function")) return function_header();
-    constexpr std::string_view kKinds[] = {"map", "data", "func", "kfunc", "ksym", "table", "other"};
-    for (size_t k = 0; k < std::size(kKinds); ++k) {
-      if (!accept_word(kKinds[k])) continue;
-      auto n = name();
-      if (!n) return fail(n.error());
-      bpf::Symbol symbol{.kind = bpf::Symbol::Kind(k), .name = *n};
-      symbol.weak = accept_word("weak");
-      if (accept_word("args")) {
-        if (!accept('=')) return bad("`=` is expected");
-        auto args = number_within(0, 255);
-        if (!args) return fail(args.error());
-        symbol.signature = bpf::Signature{.args = uint8_t(*args)};
-        symbol.signature->returns_void = accept_word("void");
-      }
-      if (!symbols_.try_emplace(*n, bpf::SymbolId{module_.symbols.size()}).second)
-        return bad("`" + *n + "` is declared twice");
-      module_.symbols.add(std::move(symbol));
-      return {};
+  // --- declarations
+  Result<void> symbol() {
+    constexpr std::string_view kWords[] = {"map", "data", "func", "kfunc", "ksym", "table", "other"};
+    bpf::Symbol symbol;
+    bool known = false;
+    for (size_t k = 0; k < std::size(kWords); ++k)
+      if (!known && accept(kWords[k])) symbol.kind = static_cast<bpf::Symbol::Kind>(k), known = true;
+    if (!known) return expected("`function`, or the kind of a symbol");
+    const Token at = lexer_.peek();
+    auto text = name();
+    if (!text) return fail(text.error());
+    symbol.name = *text;
+    while (lexer_.peek().kind == Kind::kWord) {
+      const Token word = lexer_.take();
+      if (auto equals = expect("="); !equals) return equals;
+      auto value = number(0, UINT32_MAX, "a number");
+      if (!value) return fail(value.error());
+      if (word.text == "weak")
+        symbol.weak = *value != 0;
+      else if (word.text == "external")
+        symbol.external = static_cast<uint32_t>(*value);
+      else if (word.text == "target")
+        symbol.targets.push_back(static_cast<uint32_t>(*value));
+      else if (word.text == "args" && *value <= bpf::kMaxArguments)
+        symbol.signature.emplace().args = static_cast<uint8_t>(*value);
+      else if (word.text == "void" && symbol.signature)
+        symbol.signature->returns_void = *value != 0;
+      else
+        return bad(word, format("symbols have no property `{}` with this value", word.text));
     }
-    return bad("a symbol declaration or `function` is expected");
+    if (!symbol_ids_.emplace(symbol.name, bpf::SymbolId{module_.symbols.size()}).second)
+      return bad(at, format("the symbol `{}` is declared twice", symbol.name));
+    module_.symbols.add(std::move(symbol));
+    return end_of_line();
   }
 
-  Result<void> function_header() {
-    fn_ = Function{};
-    values_.clear(), blocks_.clear(), defined_.clear();
-    auto n = name();
-    if (!n) return fail(n.error());
-    fn_.name = *n;
-    if (!accept('-')) {
+  Result<void> function() {
+    fn_ = Function();
+    values_.clear(), blocks_.clear(), pending_.clear();
+    const Token at = lexer_.peek();
+    auto text = name();
+    if (!text) return fail(text.error());
+    fn_.name = *text;
+    if (!accept("-")) {
       auto type = name();
       if (!type) return fail(type.error());
       fn_.type = *type;
     }
-    auto section = name();
-    if (!section) return fail(section.error());
-    fn_.section = *section;
-    fn_.is_entry = accept_word("entry");
-    fn_.is_global = accept_word("global");
-    fn_.returns_void = accept_word("void");
-    if (!accept('{')) return bad("`{` is expected");
-    in_function_ = true;
-    block_ = {};
-    // Blocks in the order of the text, so that jumps forward know them.
-    std::string_view ahead = text_;
-    while (!ahead.empty() && !ahead.starts_with("}")) {
-      size_t end = ahead.find('\n');
-      std::string_view l = ahead.substr(0, end);
-      ahead.remove_prefix(end == ahead.npos ? ahead.size() : end + 1);
-      uint32_t number = 0;
-      if (!l.starts_with("b") || std::from_chars(l.data() + 1, l.data() + l.size(), number).ec != std::errc())
-        continue;
-      if (!blocks_.contains(number)) blocks_[number] = fn_.add_block();
+    if (lexer_.peek().kind != Kind::kString) return expected("the section in quotes");
+    fn_.section = lexer_.take().text;
+    fn_.is_entry = accept("entry");
+    fn_.is_global = accept("global");
+    fn_.returns_void = accept("void");
+    if (auto open = expect("{"); !open) return open;
+    skip_newlines();
+    while (accept("slot"))
+      if (auto done = slot(); !done) return done;
+    Block current;
+    while (!accept("}")) {
+      auto done = line(current);
+      if (!done) return done;
+      skip_newlines();
     }
-    return {};
-  }
-
-  Result<void> function_line() {
-    if (accept('}')) return finish();
-    if (accept_word("slot")) return slot();
-    if (at_numbered('b')) return block_header();
-    if (!block_) return bad("an instruction before the first block");
-    return instruction();
-  }
-
-  Result<void> finish() {
-    in_function_ = false;
-    for (auto& [number, v] : values_)
-      if (!defined_.contains(number)) return bad(format("v{} is used but never defined", number));
-    for (Block b : fn_.all_blocks())
-      if (!fn_.blocks[b].first || !ends_block(fn_.insts[fn_.terminator(b)].op))
-        return bad("a block of this function has no end");
-    if (!fn_.entry()) return bad("a function without blocks");
-    fn_.compact_aliases();
-    if (auto ok = verify(fn_); !ok) return bad("invalid function: " + ok.error().message);
+    if (auto done = fill_in(); !done) return done;
+    if (auto valid = verify(fn_); !valid) {
+      Error error = valid.error();
+      error.code = "epir-invalid";
+      error.where = {.function = fn_.name, .line = at.line, .column = at.column};
+      return fail(std::move(error));
+    }
     module_.functions.push_back(std::move(fn_));
-    return {};
+    return end_of_line();
   }
 
   Result<void> slot() {
-    auto n = numbered('s', "a slot");
-    if (!n) return fail(n.error());
-    if (*n != fn_.slots.size() || *n >= kMaxSlots) return bad("slots are numbered from s0");
-    auto size = number_within(1, bpf::kStackSize);
+    const Token at = lexer_.take();
+    if (at.kind != Kind::kWord || numbered(at.text, 's') != std::optional(fn_.slots.size()))
+      return bad(at, format("slots are numbered in order: this is s{}", fn_.slots.size()));
+    auto size = number(1, bpf::kStackSize, "a slot's size");
     if (!size) return fail(size.error());
-    SlotData data{.size = uint32_t(*size)};
-    if (!accept_word("any")) {
-      if (!accept_word("at") || !accept_word("fp")) return bad("`any` or `at fp-N` is expected");
-      auto place = number_within(-bpf::kStackSize, -1);
+    SlotData slot{.size = static_cast<uint32_t>(*size)};
+    if (!accept("any")) {
+      for (std::string_view mark : {"at", "fp"})
+        if (auto done = expect(mark); !done) return done;
+      auto place = number(-bpf::kStackSize, -1, "a slot's place");
       if (!place) return fail(place.error());
-      data.place = int16_t(*place);
+      if (*place + *size > 0) return bad(at, "the slot reaches above the frame");
+      slot.place = static_cast<int16_t>(*place);
     }
-    fn_.slots.add(data);
+    fn_.slots.add(slot);
+    auto done = end_of_line();
+    skip_newlines();
+    return done;
+  }
+
+  // --- blocks and instructions
+  Block block_named(uint32_t number) {
+    auto [found, is_new] = blocks_.try_emplace(number);
+    if (is_new) found->second = fn_.blocks.add({});
+    return found->second;
+  }
+
+  Result<void> define(const Token& token, Value value) {
+    auto number = numbered(token.text, 'v');
+    if (!number) return bad(token, "a value is called v and a number");
+    if (!values_.emplace(*number, value).second)
+      return bad(token, format("`{}` is defined twice", token.text), "epir-name");
     return {};
   }
 
-  Result<Block> block_ref() {
-    auto n = numbered('b', "a block");
-    if (!n) return fail(n.error());
-    auto it = blocks_.find(*n);
-    if (it == blocks_.end()) return bad(format("b{} does not exist in this function", *n));
-    return it->second;
-  }
-
-  Result<Home> home() {
-    if (accept_word("fp")) {
-      auto n = number_within(-bpf::kStackSize, -8);
-      if (!n) return fail(n.error());
-      return Home::stack(int(*n));
+  Result<void> line(Block& current) {
+    const Token first = lexer_.peek();
+    if (first.kind != Kind::kWord) return expected("a block or an instruction");
+    lexer_.take();
+    const bool is_value = numbered(first.text, 'v').has_value() && lexer_.peek().is("=");
+    if (!is_value)
+      if (auto number = numbered(first.text, 'b')) return block(first, *number, current);
+    if (!current) return bad(first, "an instruction outside of a block");
+    if (Inst end = fn_.terminator(current); end && ends_block(fn_.insts[end].op))
+      return bad(first, "an instruction behind the end of its block");
+    Token mnemonic = first;
+    if (is_value) {
+      lexer_.take();
+      if (lexer_.peek().kind != Kind::kWord) return expected("an opcode");
+      mnemonic = lexer_.take();
     }
-    auto n = numbered('r', "a register or stack slot");
-    if (!n) return fail(n.error());
-    if (*n > 9) return bad("homes are r0 to r9");
-    return Home::reg(int(*n));
+    return inst(current, is_value ? &first : nullptr, mnemonic);
   }
 
-  Result<void> block_header() {
-    auto b = block_ref();
-    if (!b) return fail(b.error());
-    block_ = *b;
-    if (!seen_.insert_or_assign({module_.functions.size(), block_.index}, true).second)
-      return bad("this block stands twice");
-    if (accept('(')) {
+  Result<void> block(const Token& token, uint32_t number, Block& current) {
+    current = block_named(number);
+    if (fn_.blocks[current].placed)
+      return bad(token, format("`{}` is defined twice", token.text), "epir-name");
+    fn_.move_block_after(current, fn_.last_block());
+    if (accept("(")) {
       do {
-        auto v = numbered('v', "a value");
-        if (!v) return fail(v.error());
-        Home h;
-        if (accept(':')) {
-          auto parsed = home();
-          if (!parsed) return fail(parsed.error());
-          h = *parsed;
+        const Token value = lexer_.take();
+        Home where;
+        if (accept(":")) {
+          auto read = home();
+          if (!read) return fail(read.error());
+          where = *read;
         }
-        if (auto ok = define(*v, fn_.add_param(block_, h)); !ok) return ok;
-      } while (accept(','));
-      if (!accept(')')) return bad("`)` is expected");
+        if (auto done = define(value, fn_.add_param(current, where)); !done) return done;
+      } while (accept(","));
+      if (auto close = expect(")"); !close) return close;
     }
-    if (accept_word("table")) {
-      auto n = number_within(0, 1 << 24);
-      if (!n) return fail(n.error());
-      fn_.blocks[block_].table_target = uint32_t(*n);
-    }
-    return accept(':') ? Result<void>{} : bad("`:` is expected");
+    auto target = attribute("target", UINT32_MAX - 1);
+    if (!target) return fail(target.error());
+    if (*target) fn_.blocks[current].table_target = static_cast<uint32_t>(**target);
+    if (auto colon = expect(":"); !colon) return colon;
+    return end_of_line();
   }
 
-  Result<void> define(uint32_t number, Value v) {
-    if (!defined_.insert_or_assign(number, true).second) return bad(format("v{} is defined twice", number));
-    auto [it, is_new] = values_.try_emplace(number, v);
-    if (!is_new) fn_.values[it->second].alias = v;  // used before
+  // What an instruction refers to before all values are known.
+  struct Operand {
+    enum class Kind : uint8_t { kValue, kNumber, kSlot } kind = Kind::kValue;
+    Token token = {};
+    uint32_t index = 0;  // value or slot
+    int64_t number = 0;  // constant, or offset
+  };
+  struct Target {
+    Block block = {};
+    std::vector<Operand> args = {};
+  };
+  struct Pending {
+    Inst inst = {};
+    std::vector<Operand> operands = {};
+    std::vector<Target> targets = {};
+    std::vector<Value> made = {};  // by operand: a value made for it in place
+  };
+
+  Result<Operand> operand() {
+    Operand out{.token = lexer_.peek()};
+    if (lexer_.peek().kind == Kind::kNumber || lexer_.peek().is("-")) {
+      auto value = any_number();
+      if (!value) return fail(value.error());
+      out.kind = Operand::Kind::kNumber, out.number = *value;
+      return out;
+    }
+    if (lexer_.peek().kind == Kind::kWord) {
+      if (auto v = numbered(out.token.text, 'v')) {
+        lexer_.take();
+        out.index = *v;
+        return out;
+      }
+      if (auto s = numbered(out.token.text, 's')) {
+        lexer_.take();
+        if (*s >= fn_.slots.size())
+          return bad(out.token, format("no slot `{}` is declared", out.token.text), "epir-name");
+        auto at = offset();
+        if (!at) return fail(at.error());
+        out.kind = Operand::Kind::kSlot, out.index = *s, out.number = *at;
+        return out;
+      }
+    }
+    return expected("a value, a slot or a number");
+  }
+
+  Result<Target> target() {
+    const Token token = lexer_.peek();
+    auto number = token.kind == Kind::kWord ? numbered(token.text, 'b') : std::nullopt;
+    if (!number) return expected("a block");
+    lexer_.take();
+    Target out{.block = block_named(*number)};
+    if (!accept("(")) return out;
+    do {
+      auto arg = operand();
+      if (!arg) return fail(arg.error());
+      if (arg->kind != Operand::Kind::kValue) return bad(arg->token, "arguments of blocks are values");
+      out.args.push_back(std::move(*arg));
+    } while (accept(","));
+    if (auto close = expect(")"); !close) return fail(close.error());
+    return out;
+  }
+
+  Result<void> suffix(const Token& token, std::string_view text, InstData& d) {
+    const uint8_t fields = info(d.op).fields;
+    constexpr std::string_view kSizes[] = {"u8", "u16", "u32", "u64", "s8", "s16", "s32"};
+    if (fields & kSize)
+      for (size_t n = 0; n < std::size(kSizes); ++n)
+        if (kSizes[n] == text) return d.size = static_cast<MemSize>(n), Result<void>();
+    if ((fields & kWidth) && text == "32") return d.width = Width::k32, Result<void>();
+    if (d.op == Opcode::Const && text == "mov32") return d.form = Form::kMov32, Result<void>();
+    if (d.op == Opcode::Const && text == "imm64") return d.form = Form::kLdImm64, Result<void>();
+    if (text.empty() && !(fields & kSize)) return {};
+    return bad(token, text.empty() ? format("`{}` needs a size", token.text)
+                                   : format("`{}` has no form `.{}`", info(d.op).mnemonic, text));
+  }
+
+  Result<void> inst(Block b, const Token* result, const Token& mnemonic) {
+    const size_t dot = mnemonic.text.find('.');
+    const std::string word = mnemonic.text.substr(0, dot);
+    InstData d;
+    if (auto op = opcode_named(word))
+      d.op = *op;
+    else
+      return bad(mnemonic, format("no instruction is called `{}`", word));
+    if (auto done = suffix(
+            mnemonic, dot == std::string::npos ? "" : std::string_view(mnemonic.text).substr(dot + 1), d);
+        !done)
+      return done;
+    Pending pending;
+    auto done = is_call(d.op) ? call(d, pending) : operands(d, pending);
+    if (!done) return done;
+    const OpcodeInfo& op = info(d.op);
+    if (op.operands != kVariadic && pending.operands.size() != op.operands)
+      return bad(mnemonic, format("`{}` takes {} operand{}, not {}", word, op.operands,
+                                  op.operands == 1 ? "" : "s", pending.operands.size()));
+    if (op.operands == kVariadic && pending.operands.size() > (d.op == Opcode::CallX ? 6u : 5u))
+      return bad(mnemonic, "a call has at most five arguments");
+    if (op.edges != kVariadic && pending.targets.size() != op.edges)
+      return bad(mnemonic, format("`{}` has {} target{}, not {}", word, op.edges, op.edges == 1 ? "" : "s",
+                                  pending.targets.size()));
+    if (pending.targets.size() > UINT8_MAX) return bad(mnemonic, "at most 255 targets");
+    if (op.has_result != (result != nullptr))
+      return bad(mnemonic, op.has_result ? format("`{}` makes a value: `v1 = {}`", word, word)
+                                         : format("`{}` makes no value", word));
+    Home where;
+    if (auto read = attributes(d, where); !read) return read;
+    make_in_place(b, d, pending);
+    pending.inst = fn_.append(b, d, {}, where);
+    if (result)
+      if (auto defined = define(*result, fn_.insts[pending.inst].result); !defined) return defined;
+    pending_.push_back(std::move(pending));
+    return end_of_line();
+  }
+
+  // pseudo(1) core(3) imm(5) off(1), then @9:r6.
+  Result<void> attributes(InstData& d, Home& where) {
+    const struct {
+      std::string_view word;
+      int64_t most;
+    } kinds[] = {{"imm", INT64_MAX}, {"off", INT16_MAX}, {"pseudo", 15}, {"core", UINT32_MAX - 1}};
+    for (size_t k = 0; k < std::size(kinds); ++k) {
+      auto value = attribute(kinds[k].word, kinds[k].most);
+      if (!value) return fail(value.error());
+      if (!*value) continue;
+      if (k == 0) d.imm = **value;
+      if (k == 1) d.offset = static_cast<int16_t>(**value);
+      if (k == 2) d.pseudo = static_cast<uint8_t>(**value);
+      if (k == 3) d.core = static_cast<uint32_t>(**value);
+    }
+    if (!accept("@")) return {};
+    if (!accept("-")) {
+      auto origin = number(0, UINT32_MAX - 1, "an instruction number");
+      if (!origin) return fail(origin.error());
+      d.origin = static_cast<uint32_t>(*origin);
+    }
+    if (!accept(":")) return {};
+    auto read = home();
+    if (!read) return fail(read.error());
+    where = *read;
     return {};
   }
-  Result<Value> value_ref() {
-    auto n = numbered('v', "a value");
-    if (!n) return fail(n.error());
-    auto [it, is_new] = values_.try_emplace(*n);
-    if (is_new) it->second = fn_.values.add({});
-    return it->second;
-  }
-  Result<Slot> slot_ref() {
-    auto n = numbered('s', "a slot");
-    if (!n) return fail(n.error());
-    if (*n >= fn_.slots.size()) return bad(format("s{} is not declared", *n));
-    return Slot{*n};
+
+  // Operands, then number or symbol, then targets: whatever stands there, in that order.
+  Result<void> operands(InstData& d, Pending& pending) {
+    const OpcodeInfo& op = info(d.op);
+    if (d.op == Opcode::Symbol) {
+      if (auto done = symbol_operand(d); !done) return done;
+      if (lexer_.peek().is("+") || lexer_.peek().is("-")) {
+        auto addend = offset();
+        if (!addend) return fail(addend.error());
+        d.imm = *addend;
+      }
+      return {};
+    }
+    if (d.op == Opcode::SlotAddr) {
+      auto slot = operand();
+      if (!slot) return fail(slot.error());
+      if (slot->kind != Operand::Kind::kSlot) return bad(slot->token, "`slot_addr` takes a slot");
+      d.slot = Slot{slot->index}, d.imm = slot->number;
+      return {};
+    }
+    const size_t wanted = op.operands + size_t(op.fields & kImm ? 1 : 0);
+    bool first = true;
+    while (lexer_.peek().kind != Kind::kNewline && lexer_.peek().kind != Kind::kEnd &&
+           !lexer_.peek().is("@") && !lexer_.peek().is("core")) {
+      if (!first)
+        if (auto comma = expect(","); !comma) return comma;
+      first = false;
+      if (pending.operands.size() < wanted) {
+        auto next = operand();
+        if (!next) return fail(next.error());
+        if (pending.operands.empty() && (op.fields & kOffset))
+          if (auto done = base(*next, d); !done) return done;
+        pending.operands.push_back(std::move(*next));
+      } else {
+        auto edge = target();
+        if (!edge) return fail(edge.error());
+        pending.targets.push_back(std::move(*edge));
+      }
+    }
+    if (!(op.fields & kImm)) return {};
+    if (pending.operands.empty() || pending.operands.back().kind != Operand::Kind::kNumber)
+      return expected("a number");
+    d.imm = pending.operands.back().number;
+    pending.operands.pop_back();
+    return {};
   }
 
-  Result<void> instruction();
-  Result<void> body(InstData& d, std::vector<Value>& operands, std::vector<InstData>& in_place);
-  Result<void> call_body(InstData& d, std::vector<Value>& operands);
-  Result<void> edges(std::vector<std::pair<Block, std::vector<Value>>>& list);
-  Result<bpf::SymbolId> symbol_ref();
-  bool suffixes(std::string_view mnemonic, InstData& d);
-
-  // `imm(5)` and the like.
-  Result<bool> attribute(std::string_view word_text, int64_t low, int64_t high, int64_t& to) {
-    if (!accept_word(word_text)) return false;
-    if (!accept('(')) return bad("`(` is expected");
-    auto n = number_within(low, high);
-    if (!n) return fail(n.error());
-    if (!accept(')')) return bad("`)` is expected");
-    to = *n;
-    return true;
+  // The base of a memory access: `v5+28`, `s0+4`.
+  Result<void> base(Operand& operand, InstData& d) {
+    int64_t at = operand.number;
+    if (operand.kind == Operand::Kind::kNumber)
+      return bad(operand.token, "a number cannot be an address here");
+    if (operand.kind == Operand::Kind::kValue) {
+      auto read = offset();
+      if (!read) return fail(read.error());
+      at = *read;
+    } else {
+      operand.number = slot_base_imm(fn_.slots[Slot{operand.index}]);
+      at -= operand.number;
+    }
+    if (at != static_cast<int16_t>(at)) return bad(operand.token, "the offset does not fit in 16 bits");
+    d.offset = static_cast<int16_t>(at);
+    return {};
   }
 
-  std::string_view text_, line_, rest_;
-  int64_t line_number_ = 0;
+  Result<void> symbol_operand(InstData& d) {
+    const Token token = lexer_.peek();
+    auto text = name();
+    if (!text) return fail(text.error());
+    auto found = symbol_ids_.find(*text);
+    if (found == symbol_ids_.end())
+      return bad(token, format("the symbol `{}` is not declared", *text), "epir-name");
+    d.symbol = found->second;
+    return {};
+  }
+
+  Result<void> call(InstData& d, Pending& pending) {
+    if (d.op == Opcode::CallHelper) {
+      const bool kfunc = accept("kfunc");
+      if (kfunc || accept("func")) {
+        d.op = kfunc ? Opcode::CallKfunc : Opcode::CallFunc;
+        if (auto done = symbol_operand(d); !done) return done;
+      } else {
+        if (!lexer_.peek().is("#"))
+          if (auto text = name(); !text) return fail(text.error());  // the number counts
+        if (auto hash = expect("#"); !hash) return hash;
+        auto id = number(INT32_MIN, INT32_MAX, "a helper's number");
+        if (!id) return fail(id.error());
+        d.imm = *id;
+      }
+    }
+    if (auto open = expect("("); !open) return open;
+    if (accept(")")) return {};
+    do {
+      auto arg = operand();
+      if (!arg) return fail(arg.error());
+      pending.operands.push_back(std::move(*arg));
+    } while (accept(","));
+    return expect(")");
+  }
+
+  // Numbers and slots among the operands become instructions in front of their user.
+  void make_in_place(Block b, const InstData& user, Pending& pending) {
+    for (const Operand& operand : pending.operands) {
+      InstData d{.op = Opcode::Const, .imm = operand.number, .origin = user.origin};
+      if (operand.kind == Operand::Kind::kSlot) d.op = Opcode::SlotAddr, d.slot = Slot{operand.index};
+      const bool here = operand.kind != Operand::Kind::kValue;
+      pending.made.push_back(here ? fn_.insts[fn_.append(b, d)].result : Value{});
+    }
+  }
+
+  Result<Value> value_of(const Operand& operand) {
+    auto found = values_.find(operand.index);
+    if (found == values_.end())
+      return bad(operand.token, format("`{}` is not defined", operand.token.text), "epir-name");
+    return found->second;
+  }
+
+  Result<void> fill_in() {
+    for (const Pending& pending : pending_) {
+      std::vector<Value> values;
+      for (size_t n = 0; n < pending.operands.size(); ++n) {
+        Result<Value> value = pending.made[n];
+        if (!pending.made[n]) value = value_of(pending.operands[n]);
+        if (!value) return fail(value.error());
+        values.push_back(*value);
+      }
+      fn_.set_operands(pending.inst, values);
+      if (pending.targets.empty()) continue;
+      std::vector<Block> targets;
+      for (const Target& target : pending.targets) targets.push_back(target.block);
+      fn_.set_targets(pending.inst, targets);
+      for (size_t n = 0; n < pending.targets.size(); ++n) {
+        std::vector<Value> args;
+        for (const Operand& arg : pending.targets[n].args) {
+          auto value = value_of(arg);
+          if (!value) return fail(value.error());
+          args.push_back(*value);
+        }
+        fn_.set_args(fn_.edge(pending.inst, n), args);
+      }
+    }
+    return {};
+  }
+
+  Lexer lexer_;
   Module module_;
+  std::map<std::string, bpf::SymbolId, std::less<>> symbol_ids_;
   Function fn_;
-  Block block_;
-  bool in_function_ = false;
-  std::map<std::string, bpf::SymbolId, std::less<>> symbols_;
-  std::map<uint32_t, Value> values_;
-  std::map<uint32_t, bool> defined_;
-  std::map<uint32_t, Block> blocks_;
-  std::map<std::pair<size_t, uint32_t>, bool> seen_;
-  static constexpr Value kInPlace{UINT32_MAX - 1};
+  std::unordered_map<uint32_t, Value> values_;
+  std::unordered_map<uint32_t, Block> blocks_;
+  std::vector<Pending> pending_;
 };
-
-// `load.u32`, `add.32`, `const.mov32`: the opcode and what its suffixes say.
-bool Parser::suffixes(std::string_view mnemonic, InstData& d) {
-  size_t dot = mnemonic.find('.');
-  auto op = opcode_named(mnemonic.substr(0, dot));
-  if (!op) return false;
-  d.op = *op;
-  constexpr std::string_view kSizes[] = {"u8", "u16", "u32", "u64", "s8", "s16", "s32"};
-  bool sized = !(info(*op).fields & kSize);
-  while (dot != mnemonic.npos) {
-    mnemonic.remove_prefix(dot + 1);
-    dot = mnemonic.find('.');
-    std::string_view suffix = mnemonic.substr(0, dot);
-    if (suffix == "32" && info(*op).fields & kWidth)
-      d.width = Width::k32;
-    else if (suffix == "mov32" && *op == Opcode::Const)
-      d.form = Form::kMov32;
-    else if (suffix == "imm64" && *op == Opcode::Const)
-      d.form = Form::kLdImm64;
-    else if (!sized) {
-      size_t k = 0;
-      while (k < std::size(kSizes) && kSizes[k] != suffix) ++k;
-      if (k == std::size(kSizes) || (k > 3 && *op != Opcode::Load)) return false;
-      d.size = MemSize(k);
-      sized = true;
-    } else {
-      return false;
-    }
-  }
-  return sized;
-}
-
-Result<bpf::SymbolId> Parser::symbol_ref() {
-  auto n = name();
-  if (!n) return fail(n.error());
-  auto it = symbols_.find(*n);
-  if (it == symbols_.end()) return bad("`" + *n + "` is not declared on top");
-  return it->second;
-}
-
-Result<void> Parser::call_body(InstData& d, std::vector<Value>& operands) {
-  Value target;
-  if (d.op == Opcode::CallHelper) {
-    word();
-    if (!accept('#')) return bad("a helper is written `name#number`");
-    auto n = number_within(INT32_MIN, INT32_MAX);
-    if (!n) return fail(n.error());
-    d.imm = *n;
-  } else if (d.op == Opcode::CallX) {
-    auto v = value_ref();
-    if (!v) return fail(v.error());
-    target = *v;
-  } else {
-    auto s = symbol_ref();
-    if (!s) return fail(s.error());
-    d.symbol = *s;
-  }
-  if (!accept('(')) return bad("`(` is expected");
-  while (!accept(')')) {
-    if (!operands.empty() && !accept(',')) return bad("`,` or `)` is expected");
-    auto v = value_ref();
-    if (!v) return fail(v.error());
-    operands.push_back(*v);
-    if (operands.size() > size_t(bpf::kMaxArguments)) return bad("a call takes at most five arguments");
-  }
-  if (target) operands.push_back(target);
-  int64_t imm = d.imm, off = 0, pseudo = 0;
-  for (auto [word_text, low, high, to] : {std::tuple{"imm", int64_t{INT32_MIN}, int64_t{INT32_MAX}, &imm},
-                                          std::tuple{"off", int64_t{INT16_MIN}, int64_t{INT16_MAX}, &off},
-                                          std::tuple{"pseudo", int64_t{0}, int64_t{15}, &pseudo}})
-    if (auto ok = attribute(word_text, low, high, *to); !ok) return fail(ok.error());
-  d.imm = imm, d.offset = int16_t(off), d.pseudo = uint8_t(pseudo);
-  return {};
-}
-
-Result<void> Parser::edges(std::vector<std::pair<Block, std::vector<Value>>>& list) {
-  do {
-    auto to = block_ref();
-    if (!to) return fail(to.error());
-    std::vector<Value> args;
-    if (accept('(')) {
-      do {
-        auto v = value_ref();
-        if (!v) return fail(v.error());
-        args.push_back(*v);
-      } while (accept(','));
-      if (!accept(')')) return bad("`)` is expected");
-    }
-    list.emplace_back(*to, std::move(args));
-  } while (accept(','));
-  return {};
-}
-
-// Operands in the order of print(). Numbers in place of values become constants in front.
-Result<void> Parser::body(InstData& d, std::vector<Value>& operands, std::vector<InstData>& in_place) {
-  const OpcodeInfo& op = info(d.op);
-  if (d.op == Opcode::Const) {
-    auto n = number();
-    if (!n) return fail(n.error());
-    d.imm = *n;
-    return {};
-  }
-  if (d.op == Opcode::Symbol) {
-    auto s = symbol_ref();
-    if (!s) return fail(s.error());
-    d.symbol = *s;
-    if (accept('+')) {
-      auto n = number();
-      if (!n) return fail(n.error());
-      d.imm = *n;
-    }
-    int64_t pseudo = 0;
-    if (auto ok = attribute("pseudo", 0, 15, pseudo); !ok) return fail(ok.error());
-    d.pseudo = uint8_t(pseudo);
-    return {};
-  }
-  if (d.op == Opcode::SlotAddr) {
-    auto s = slot_ref();
-    if (!s) return fail(s.error());
-    auto n = number_within(INT32_MIN, INT32_MAX);
-    if (!n) return fail(n.error());
-    d.slot = *s, d.imm = *n;
-    return {};
-  }
-  for (size_t k = 0; k < op.operands; ++k) {
-    if (k && !accept(',')) return bad("`,` is expected");
-    bool memory = k == 0 && op.fields & kOffset;
-    if (memory && at_numbered('s')) {
-      auto s = slot_ref();
-      if (!s) return fail(s.error());
-      in_place.push_back({.op = Opcode::SlotAddr, .slot = *s});
-      operands.push_back(kInPlace);
-    } else if (at_numbered('v')) {
-      auto v = value_ref();
-      if (!v) return fail(v.error());
-      operands.push_back(*v);
-    } else {
-      auto n = number();
-      if (!n) return fail(n.error());
-      in_place.push_back({.op = Opcode::Const, .imm = *n});
-      operands.push_back(kInPlace);
-    }
-    if (!memory) continue;
-    auto offset = number_within(INT16_MIN, INT16_MAX);
-    if (!offset) return fail(offset.error());
-    d.offset = int16_t(*offset);
-  }
-  if (d.op == Opcode::AddrSpaceCast || d.op == Opcode::LdAbs || d.op == Opcode::LdInd) {
-    if (!accept(',')) return bad("`,` is expected");
-    auto n = number_within(INT32_MIN, INT32_MAX);
-    if (!n) return fail(n.error());
-    d.imm = *n;
-  }
-  return {};
-}
-
-Result<void> Parser::instruction() {
-  if (fn_.blocks[block_].last && ends_block(fn_.insts[fn_.terminator(block_)].op))
-    return bad("an instruction after the end of its block");
-  std::optional<uint32_t> result;
-  if (at_numbered('v')) {
-    auto n = numbered('v', "a value");
-    if (!n) return fail(n.error());
-    result = *n;
-    if (!accept('=')) return bad("`=` is expected");
-  }
-  InstData d;
-  std::string_view mnemonic = word();
-  if (!suffixes(mnemonic, d)) return bad("no instruction is called `" + std::string(mnemonic) + "`");
-  if (bool(result) != info(d.op).has_result)
-    return bad(result ? "this instruction makes no value"
-                      : "`vN =` is missing: this instruction makes a value");
-  std::vector<Value> operands;
-  std::vector<InstData> in_place;
-  std::vector<std::pair<Block, std::vector<Value>>> targets;
-  if (auto ok = is_call(d.op) ? call_body(d, operands) : body(d, operands, in_place); !ok) return ok;
-  if (info(d.op).edges) {
-    if (info(d.op).operands && !accept(',')) return bad("`,` is expected");
-    if (auto ok = edges(targets); !ok) return ok;
-    if (info(d.op).edges != kVariadic && targets.size() != info(d.op).edges)
-      return bad(format("{} targets are expected", info(d.op).edges));
-    if (targets.size() > 255) return bad("more than 255 targets");
-  }
-  int64_t core = -1;
-  if (auto ok = attribute("core", 0, UINT32_MAX - 1, core); !ok) return fail(ok.error());
-  if (core >= 0) d.core = uint32_t(core);
-  Home at_home;
-  if (accept('@')) {
-    skip();
-    if (!rest_.empty() && isdigit(static_cast<unsigned char>(rest_[0]))) {
-      auto n = number_within(0, UINT32_MAX - 1);
-      if (!n) return fail(n.error());
-      d.origin = uint32_t(*n);
-    }
-    if (accept(':')) {
-      auto h = home();
-      if (!h) return fail(h.error());
-      at_home = *h;
-    }
-  }
-  size_t next = 0;
-  for (Value& v : operands) {
-    if (v != kInPlace) continue;
-    in_place[next].origin = d.origin;
-    v = fn_.insts[fn_.append(block_, in_place[next++])].result;
-  }
-  Inst i = fn_.append(block_, d, operands, at_home);
-  if (result)
-    if (auto ok = define(*result, fn_.insts[i].result); !ok) return ok;
-  if (targets.empty()) return {};
-  std::vector<Block> to;
-  for (auto& [b, args] : targets) to.push_back(b);
-  Edge first = fn_.set_targets(i, to);
-  for (size_t n = 0; n < targets.size(); ++n)
-    fn_.set_args(Edge{first.index + uint32_t(n)}, targets[n].second);
-  return {};
-}
 
 }  // namespace
 

@@ -1,257 +1,258 @@
-// Writes the text form. Values and blocks are numbered in layout order, so the text does not depend on how
-// the function was made.
+// Prints the `.epir` text: values and blocks are numbered as they appear, so that equal functions have equal
+// texts.
 
-#include <map>
-#include <set>
+#include <vector>
 
 #include "base/format.h"
 #include "bpf/contracts.h"
+#include "ir/in_place.h"
 #include "ir/text.h"
 
 namespace epass {
+
+std::string quoted_name(std::string_view name) {
+  auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '$';
+  };
+  bool plain = !name.empty() && !(name[0] >= '0' && name[0] <= '9');
+  for (char c : name) plain = plain && is_plain(c);
+  if (plain) return std::string(name);
+  std::string text = "\"";
+  for (char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\')
+      text.append(1, '\\').append(1, c);
+    else if (byte < 0x20 || byte == 0x7f)
+      text += format("\\x{:02x}", byte);
+    else
+      text += c;
+  }
+  return text + "\"";
+}
+
+std::string number_text(int64_t number) {
+  if (number > -65536 && number < 65536) return std::to_string(number);
+  return format("{:#x}", static_cast<uint64_t>(number));
+}
+
 namespace {
 
-bool is_plain(std::string_view name) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$";
-  return !name.empty() && name.find_first_not_of(kPlain) == name.npos && !(name[0] >= '0' && name[0] <= '9');
+constexpr size_t kOriginColumn = 47;
+
+std::string_view size_text(MemSize size) {
+  constexpr std::string_view kNames[] = {"u8", "u16", "u32", "u64", "s8", "s16", "s32"};
+  return kNames[static_cast<size_t>(size)];
 }
 
-std::string quoted(std::string_view name) {
-  if (is_plain(name)) return std::string(name);
-  std::string out = "\"";
-  for (char c : name) {
-    if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 32)
-      out += format("\\x{:02x}", static_cast<unsigned char>(c));
-    else
-      out += c;
-  }
-  return out + "\"";
+std::string offset_text(int64_t offset) {
+  return offset < 0 ? format("-{}", -offset) : format("+{}", offset);
 }
 
-std::string number(int64_t n) {
-  if (n > -65536 && n < 65536) return std::to_string(n);
-  return format("{:#x}", uint64_t(n));
+std::string addend_text(int64_t imm) {
+  if (imm == 0) return "";
+  const std::string text = number_text(imm);
+  return text.starts_with('-') ? text : "+" + text;
 }
-
-std::string signed_offset(int64_t n) { return n < 0 ? std::to_string(n) : "+" + std::to_string(n); }
 
 std::string home_text(Home home) {
-  if (home.is_reg()) return format(":r{}", home.code);
-  return home.is_stack() ? format(":fp{}", home.code) : "";
+  return home.is_reg() ? format("r{}", home.code) : format("fp-{}", -int(home.code));
 }
-
-// A name for each symbol, made unique.
-class SymbolNames {
- public:
-  explicit SymbolNames(const Symbols& symbols) {
-    std::set<std::string> taken;
-    for (uint32_t n = 0; n < symbols.size(); ++n) {
-      std::string name = symbols[bpf::SymbolId{n}].name, unique = name;
-      for (int k = 2; !taken.insert(unique).second; ++k) unique = format("{}~{}", name, k);
-      names_.push_back(quoted(unique));
-    }
-  }
-  const std::string& operator[](bpf::SymbolId id) const { return names_[id.index]; }
-
- private:
-  std::vector<std::string> names_;
-};
 
 class Printer {
  public:
-  Printer(const Function& fn, const SymbolNames& names, PrintOptions options)
-      : fn_(fn), names_(names), options_(options) {}
+  Printer(const Function& fn, const Symbols& symbols, PrintOptions options)
+      : fn_(fn), symbols_(symbols), options_(options), in_place_(find_in_place(fn)) {
+    number_everything();
+  }
 
-  std::string run() {
-    uint32_t block = 0, value = 0;
-    for (Block b : fn_.all_blocks()) {
-      blocks_.at(b) = block++;
-      for (Value p : fn_.params(b)) values_.at(p) = value++;
-      for (Inst i : fn_.insts_of(b)) find_in_place(i);
-      for (Inst i : fn_.insts_of(b))
-        if (fn_.insts[i].result && !in_place_[i]) values_.at(fn_.insts[i].result) = value++;
+  std::string text() {
+    out_ = format("function {} {} {}", quoted_name(fn_.name), fn_.type.empty() ? "-" : quoted_name(fn_.type),
+                  "\"" + inside_quotes(fn_.section) + "\"");
+    if (fn_.is_entry) out_ += " entry";
+    if (fn_.is_global) out_ += " global";
+    if (fn_.returns_void) out_ += " void";
+    out_ += " {\n";
+    for (uint32_t s = 0; s < fn_.slots.size(); ++s) {
+      const SlotData& slot = fn_.slots[Slot{s}];
+      out_ += format("  slot s{} {}", s, slot.size) +
+              (slot.place ? format(" at fp-{}\n", -int(slot.place)) : " any\n");
     }
-    std::string out =
-        format("function {} {} {}{}{}{} {{\n", quoted(fn_.name), fn_.type.empty() ? "-" : quoted(fn_.type),
-               quoted(fn_.section), fn_.is_entry ? " entry" : "", fn_.is_global ? " global" : "",
-               fn_.returns_void ? " void" : "");
-    for (uint32_t n = 0; n < fn_.slots.size(); ++n) {
-      const SlotData& s = fn_.slots[Slot{n}];
-      out += format("  slot s{} {} {}\n", n, s.size,
-                    s.place ? "at fp" + std::to_string(s.place) : std::string("any"));
-    }
-    for (Block b : fn_.all_blocks()) print_block(b, out);
-    return out + "}\n";
+    for (Block b : fn_.all_blocks()) block(b);
+    out_ += "}\n";
+    return std::move(out_);
   }
 
  private:
-  // Constants and slot addresses that are printed inside their only user.
-  void find_in_place(Inst i) {
-    if (!counted_) {
-      counted_ = true;
-      for (Block b : fn_.all_blocks())
-        for (Inst k : fn_.insts_of(b)) {
-          for (Value v : fn_.operands(k)) ++uses_.at(fn_.resolve(v));
-          for (uint32_t n = 0; n < fn_.insts[k].edge_count; ++n)
-            for (Value v : fn_.args(fn_.edge(k, n))) uses_.at(fn_.resolve(v)) += 2;
-        }
-    }
-    const InstData& d = fn_.insts[i];
-    Inst before = d.prev;
-    for (size_t n = d.operand_count; n-- > 0 && before;) {
-      Value v = fn_.operand(i, n);
-      const InstData& c = fn_.insts[before];
-      if (fn_.def(v) != before || uses_[v] != 1 || fn_.home(v) || c.origin != d.origin) continue;
-      bool constant = c.op == Opcode::Const && c.form == Form::kNatural && c.core == kNoCore;
-      bool address = c.op == Opcode::SlotAddr && n == 0 && info(d.op).fields & kOffset && !is_call(d.op);
-      if (!constant && !address) continue;
-      if (is_call(d.op) || in_place_[before]) continue;
-      in_place_.at(before) = 1;
-      before = c.prev;
+  static std::string inside_quotes(const std::string& name) {
+    std::string text = quoted_name(name);
+    return text.starts_with('"') ? text.substr(1, text.size() - 2) : text;
+  }
+
+  void number_everything() {
+    uint32_t blocks = 0, values = 0;
+    for (Block b : fn_.all_blocks()) {
+      block_number_.at(b) = blocks++;
+      for (Value v : fn_.params(b)) value_number_.at(v) = values++;
+      for (Inst i : fn_.insts_of(b))
+        if (fn_.insts[i].result && !in_place_[i]) value_number_.at(fn_.insts[i].result) = values++;
     }
   }
 
-  std::string value(Value v) const {
-    v = fn_.resolve(v);
-    Inst i = fn_.def(v);
-    if (i && in_place_[i]) return number(fn_.insts[i].imm);
-    return format("v{}", values_[v]);
-  }
-  std::string memory(Value v, int64_t offset) const {
-    Inst i = fn_.def(v);
-    if (i && in_place_[i] && fn_.insts[i].op == Opcode::SlotAddr)
-      return format("s{}{}", fn_.insts[i].slot.index, signed_offset(fn_.insts[i].imm + offset));
-    return value(v) + signed_offset(offset);
-  }
+  std::string name(Value v) const { return format("v{}", value_number_[fn_.resolve(v)]); }
 
-  void print_block(Block b, std::string& out) const {
-    out += format("b{}", blocks_[b]);
+  void block(Block b) {
+    std::string text = format("b{}", block_number_[b]);
     auto params = fn_.params(b);
-    for (size_t k = 0; k < params.size(); ++k)
-      out += format("{}v{}{}", k ? ", " : "(", values_[params[k]],
-                    options_.origins ? home_text(fn_.home(params[k])) : "");
-    if (!params.empty()) out += ")";
-    if (fn_.blocks[b].table_target != kNoOrigin) out += format(" table {}", fn_.blocks[b].table_target);
-    out += ":\n";
+    for (size_t n = 0; n < params.size(); ++n) {
+      text += (n ? ", " : "(") + name(params[n]);
+      if (fn_.home(params[n])) text += ":" + home_text(fn_.home(params[n]));
+    }
+    if (!params.empty()) text += ")";
+    if (fn_.blocks[b].table_target != kNoOrigin) text += format(" target({})", fn_.blocks[b].table_target);
+    out_ += text + ":\n";
     for (Inst i : fn_.insts_of(b))
-      if (!in_place_[i]) print_inst(i, out);
+      if (!in_place_[i]) inst(i);
   }
 
-  static std::string_view size_name(MemSize size) {
-    constexpr std::string_view kNames[] = {".u8", ".u16", ".u32", ".u64", ".s8", ".s16", ".s32"};
-    return kNames[size_t(size)];
+  // `s0+4`: what the address is, from the slot's lowest byte.
+  std::string operand(Inst i, uint32_t n) const {
+    const Value v = fn_.operand(i, n);
+    const Inst def = fn_.def(v);
+    const bool is_base =
+        n == 0 && (info(fn_.insts[i].op).fields & kOffset) && fn_.insts[i].op != Opcode::CallKfunc;
+    const int64_t offset = is_base ? fn_.insts[i].offset : 0;
+    if (!def || !in_place_[def]) return name(v) + (is_base ? offset_text(offset) : "");
+    const InstData& d = fn_.insts[def];
+    if (d.op == Opcode::SlotAddr) return format("s{}{}", d.slot.index, offset_text(d.imm + offset));
+    return number_text(d.imm);
   }
 
-  void print_inst(Inst i, std::string& out) const {
+  std::string symbol(bpf::SymbolId id) const { return quoted_name(symbols_[id].name); }
+
+  // What a call calls.
+  std::string callee(const InstData& d) const {
+    if (d.op == Opcode::CallHelper) {
+      const bpf::HelperContract* known = bpf::helper(static_cast<int32_t>(d.imm));
+      return format("{}#{}", known ? known->name : "", d.imm);
+    }
+    if (d.op == Opcode::CallX) return "";
+    return (d.op == Opcode::CallKfunc ? "kfunc " : "func ") + symbol(d.symbol);
+  }
+
+  void inst(Inst i) {
     const InstData& d = fn_.insts[i];
     const OpcodeInfo& op = info(d.op);
-    std::string line = d.result ? format("v{} = ", values_[d.result]) : "";
-    line += op.mnemonic;
-    if (d.op == Opcode::Const && d.form != Form::kNatural)
-      line += d.form == Form::kMov32 ? ".mov32" : ".imm64";
-    if (op.fields & kSize) line += size_name(d.size);
-    if (op.fields & kWidth && d.width == Width::k32) line += ".32";
-    line += operands_text(i);
-    if (d.core != kNoCore) line += format(" core({})", d.core);
-    if (options_.origins) {
-      Home home = d.result ? fn_.home(d.result) : Home{};
-      if (d.origin != kNoOrigin)
-        line += format(" @{}{}", d.origin, home_text(home));
-      else if (home)
-        line += " @" + home_text(home);
-    }
-    out += "  " + line + "\n";
-  }
-
-  std::string operands_text(Inst i) const {
-    const InstData& d = fn_.insts[i];
-    std::string text;
-    auto add = [&](std::string item) { text += (text.empty() ? " " : ", ") + std::move(item); };
-    size_t first = 0;
-    if (is_call(d.op)) return call_text(i);
-    if (d.op == Opcode::Const) add(number(d.imm));
-    if (d.op == Opcode::Symbol) {
-      add(names_[d.symbol] + (d.imm ? "+" + number(d.imm) : ""));
-      if (d.pseudo) text += format(" pseudo({})", d.pseudo);
-    }
-    if (d.op == Opcode::SlotAddr) add(format("s{}{}", d.slot.index, signed_offset(d.imm)));
-    if (info(d.op).fields & kOffset) add(memory(fn_.operand(i, 0), d.offset)), first = 1;
-    for (size_t n = first; n < d.operand_count; ++n) add(value(fn_.operand(i, n)));
-    if (d.op == Opcode::AddrSpaceCast || d.op == Opcode::LdAbs || d.op == Opcode::LdInd) add(number(d.imm));
-    for (uint32_t n = 0; n < d.edge_count; ++n) {
-      Edge e = fn_.edge(i, n);
-      std::string edge = format("b{}", blocks_[fn_.edges[e].to]);
-      auto args = fn_.args(e);
-      for (size_t k = 0; k < args.size(); ++k) edge += (k ? ", " : "(") + value(args[k]);
-      add(edge + (args.empty() ? "" : ")"));
-    }
-    return text;
-  }
-
-  std::string call_text(Inst i) const {
-    const InstData& d = fn_.insts[i];
-    std::string text;
-    size_t count = d.operand_count;
-    if (d.op == Opcode::CallHelper) {
-      const bpf::HelperContract* contract = bpf::helper(int32_t(d.imm));
-      text = format(" {}#{}", contract ? contract->name : "", d.imm);
-    } else if (d.op == Opcode::CallX) {
-      text = " " + value(fn_.operand(i, --count));
+    std::string text = "  ";
+    if (d.result) text += name(d.result) + " = ";
+    text += is_call(d.op) && d.op != Opcode::CallX ? "call" : op.mnemonic;
+    if ((op.fields & kWidth) && d.width == Width::k32) text += ".32";
+    if (op.fields & kSize) text.append(".").append(size_text(d.size));
+    if (d.op == Opcode::Const && d.form == Form::kMov32) text += ".mov32";
+    if (d.op == Opcode::Const && d.form == Form::kLdImm64) text += ".imm64";
+    std::vector<std::string> parts;
+    for (uint32_t n = 0; n < d.operand_count; ++n) parts.push_back(operand(i, n));
+    if (is_call(d.op)) {
+      text += (d.op == Opcode::CallX ? "" : " " + callee(d)) + "(";
+      for (size_t n = 0; n < parts.size(); ++n) text += (n ? ", " : "") + parts[n];
+      text += ")";
+      if (d.op != Opcode::CallHelper && d.imm) text += format(" imm({})", number_text(d.imm));
+      if (d.op == Opcode::CallKfunc && d.offset) text += format(" off({})", d.offset);
     } else {
-      text = " " + names_[d.symbol];
+      if (d.op == Opcode::Symbol) parts.push_back(symbol(d.symbol) + addend_text(d.imm));
+      if (d.op == Opcode::SlotAddr) parts.push_back(format("s{}{}", d.slot.index, offset_text(d.imm)));
+      if ((op.fields & kImm) && d.op != Opcode::Symbol && d.op != Opcode::SlotAddr)
+        parts.push_back(number_text(d.imm));
+      for (uint32_t n = 0; n < d.edge_count; ++n) parts.push_back(edge(fn_.edge(i, n)));
+      for (size_t n = 0; n < parts.size(); ++n) text += (n ? ", " : " ") + parts[n];
+      if (d.op == Opcode::Symbol && d.pseudo) text += format(" pseudo({})", d.pseudo);
     }
-    text += "(";
-    for (size_t n = 0; n < count; ++n) text += (n ? ", " : "") + value(fn_.operand(i, n));
-    text += ")";
-    if (d.op == Opcode::CallFunc || d.op == Opcode::CallKfunc) {
-      text += format(" imm({})", d.imm);
-      if (d.offset) text += format(" off({})", d.offset);
-      if (d.pseudo) text += format(" pseudo({})", d.pseudo);
+    if (d.core != kNoCore) text += format(" core({})", d.core);
+    const Home home = d.result ? fn_.home(d.result) : Home{};
+    if (options_.origins && (d.origin != kNoOrigin || home)) {
+      text.resize(std::max(text.size() + 1, kOriginColumn), ' ');
+      text += "@" + (d.origin == kNoOrigin ? "-" : std::to_string(d.origin));
+      if (home) text += ":" + home_text(home);
     }
-    return text;
+    out_ += text + "\n";
+  }
+
+  std::string edge(Edge e) const {
+    std::string text = format("b{}", block_number_[fn_.edges[e].to]);
+    auto args = fn_.args(e);
+    for (size_t n = 0; n < args.size(); ++n) text += (n ? ", " : "(") + name(args[n]);
+    return args.empty() ? text : text + ")";
   }
 
   const Function& fn_;
-  const SymbolNames& names_;
+  const Symbols& symbols_;
   PrintOptions options_;
-  SideTable<Block, uint32_t> blocks_;
-  SideTable<Value, uint32_t> values_, uses_ = SideTable<Value, uint32_t>(0);
-  SideTable<Inst, uint8_t> in_place_ = SideTable<Inst, uint8_t>(0);
-  bool counted_ = false;
+  SideTable<Inst, uint8_t> in_place_;
+  SideTable<Value, uint32_t> value_number_;
+  SideTable<Block, uint32_t> block_number_;
+  std::string out_;
 };
 
-std::string declare(const Symbols& symbols, const SymbolNames& names,
-                    std::span<const Function* const> functions) {
-  std::set<uint32_t> used;
-  for (const Function* fn : functions)
-    for (Block b : fn->all_blocks())
-      for (Inst i : fn->insts_of(b))
-        if (fn->insts[i].symbol) used.insert(fn->insts[i].symbol.index);
-  std::string out;
-  constexpr std::string_view kKinds[] = {"map", "data", "func", "kfunc", "ksym", "table", "other"};
-  for (uint32_t n : used) {
-    const bpf::Symbol& s = symbols[bpf::SymbolId{n}];
-    out += format("{} {}", kKinds[size_t(s.kind)], names[bpf::SymbolId{n}]);
-    if (s.weak) out += " weak";
-    if (s.signature) out += format(" args={}{}", s.signature->args, s.signature->returns_void ? " void" : "");
-    out += "\n";
-  }
-  return out;
+std::string declaration(const bpf::Symbol& s) {
+  constexpr std::string_view kWords[] = {"map", "data", "func", "kfunc", "ksym", "table", "other"};
+  std::string text = format("{} {}", kWords[static_cast<size_t>(s.kind)], quoted_name(s.name));
+  if (s.signature) text += format(" args={} void={}", s.signature->args, int(s.signature->returns_void));
+  if (s.weak) text += " weak=1";
+  if (s.external != UINT32_MAX) text += format(" external={}", s.external);
+  for (uint32_t target : s.targets) text += format(" target={}", target);
+  return text + "\n";
 }
 
 }  // namespace
 
+// A constant or a slot's address is shown inside its only user if it was that instruction's immediate or
+// base.
+SideTable<Inst, uint8_t> find_in_place(const Function& fn) {
+  SideTable<Value, uint32_t> uses(fn.values.size(), 0);
+  for (Block b : fn.all_blocks())
+    for (Inst i : fn.insts_of(b)) {
+      for (Value v : fn.operands(i)) ++uses.at(fn.resolve(v));
+      for (uint32_t n = 0; n < fn.insts[i].edge_count; ++n)
+        for (Value v : fn.args(fn.edge(i, n))) ++uses.at(fn.resolve(v));
+    }
+  SideTable<Inst, uint8_t> in_place(fn.insts.size(), 0);
+  for (Block b : fn.all_blocks())
+    for (Inst i : fn.insts_of(b)) {
+      const InstData& user = fn.insts[i];
+      Inst at = user.prev;
+      for (uint32_t n = user.operand_count; n-- > 0 && at;) {
+        const Value v = fn.operand(i, n);
+        const InstData& d = fn.insts[at];
+        if (fn.values[v].inst != at || uses[v] != 1 || fn.home(v) || d.origin != user.origin ||
+            d.core != kNoCore)
+          continue;
+        const bool is_base = n == 0 && (info(user.op).fields & kOffset) && user.op != Opcode::CallKfunc;
+        if (d.op == Opcode::Const
+                ? is_base || d.form != Form::kNatural
+                : d.op != Opcode::SlotAddr || (is_base && d.imm != slot_base_imm(fn.slots[d.slot])))
+          continue;
+        in_place.at(at) = 1;
+        at = d.prev;
+      }
+    }
+  return in_place;
+}
+
 std::string print(const Function& fn, const Symbols& symbols, PrintOptions options) {
-  return Printer(fn, SymbolNames(symbols), options).run();
+  return Printer(fn, symbols, options).text();
 }
 
 std::string print(const Module& module, PrintOptions options) {
-  SymbolNames names(module.symbols);
-  std::vector<const Function*> functions;
-  for (const Function& fn : module.functions) functions.push_back(&fn);
-  std::string out = "epir 1\n" + declare(module.symbols, names, functions);
-  for (const Function& fn : module.functions) out += Printer(fn, names, options).run();
-  return out;
+  std::vector<uint8_t> used(module.symbols.size(), 0);
+  for (const Function& fn : module.functions)
+    for (Block b : fn.all_blocks())
+      for (Inst i : fn.insts_of(b))
+        if (fn.insts[i].symbol) used[fn.insts[i].symbol.index] = 1;
+  std::string text = "epir 1\n";
+  for (uint32_t s = 0; s < module.symbols.size(); ++s)
+    if (used[s]) text += declaration(module.symbols[bpf::SymbolId{s}]);
+  for (const Function& fn : module.functions) text += print(fn, module.symbols, options);
+  return text;
 }
 
 }  // namespace epass

@@ -198,7 +198,7 @@ TEST(ToolCli, HelpScreensFitAndAreTrue) {
 }
 
 // Every code that the sources give to an error has a row in messages.def.
-TEST(ToolCli, DISABLED_EveryMessageCodeIsExplained) {
+TEST(ToolCli, EveryMessageCodeIsExplained) {
   std::set<std::string> codes;
   const std::regex with_fail("fail\\(\\s*\"([a-z0-9-]+)\",");
   const std::regex with_member("\\.code = \"([a-z0-9-]+)\"");
