@@ -66,26 +66,31 @@ std::string screen(const OptReport& report, const Ui& ui) {
   uint64_t before = 0, after = 0, unchanged = 0;
   for (const Row& row : rows) before += row.before, after += row.after;
   before_width = with_commas(before).size(), after_width = with_commas(after).size();
+  const bool had_code = !report.file.code.module;  // `.epir` text has no old code to compare with
   auto counts = [&](uint64_t from, uint64_t to) {
+    if (!had_code) return with_commas(to);
     return format("{:>{}} -> {:>{}}", with_commas(from), before_width, with_commas(to), after_width);
+  };
+  auto change_of = [&](uint64_t from, uint64_t to) {
+    return had_code ? percent_change(from, to) : std::string();
   };
   TextTable table({{"program"}, {"section", false, true}, {"insns"}, {"  change"}});
   bool any = false;
   for (const Row& row : rows) {
-    if (row.before == row.after && row.kept.empty() && ui.verbose == 0) {
+    if (row.before == row.after && row.kept.empty() && ui.verbose == 0 && had_code) {
       unchanged += row.is_entry;
       continue;
     }
     any = true;
     const std::string change =
-        row.kept.empty() ? format("{:>8}", percent_change(row.before, row.after)) : "kept: " + row.kept;
+        row.kept.empty() ? format("{:>8}", change_of(row.before, row.after)) : "kept: " + row.kept;
     const bool same = row.before == row.after && !row.kept.empty();
     table.row({printable(row.name), printable(row.section),
                same ? format("{:>{}}", with_commas(row.before), before_width) : counts(row.before, row.after),
                change});
   }
   if (any || rows.size() > 1)
-    table.row({"total", "", counts(before, after), format("{:>8}", percent_change(before, after))});
+    table.row({"total", "", counts(before, after), format("{:>8}", change_of(before, after))});
   if (!table.empty()) text += table.text(ui.width());
   if (unchanged) text += format("  {} unchanged (-v)\n", plural(unchanged, "program"));
   return text;
@@ -98,7 +103,9 @@ std::string json_lines(const OptReport& report) {
     const bpf::Function& fn = report.file.program().functions[out.id];
     JsonLine line = program_line(report.file.code.name, fn.section, fn.name, fn.type);
     line.text("kind", fn.is_entry ? "program" : "function");
-    line.number("insns_in", out.insns_in).number("insns_out", out.insns_out);
+    const bool had_code = !report.file.code.module;
+    line.number_or_null("insns_in", had_code ? std::optional<int64_t>(out.insns_in) : std::nullopt);
+    line.number("insns_out", out.insns_out);
     line.text_or_null("kept", out.kept ? out.kept->code + ": " + out.kept->message : "");
     text += line.line();
   }

@@ -175,7 +175,13 @@ Result<int> verify_file(Job& job, const std::string& path, const kernel::VerifyO
     job.ui.report(screen(path, *verdicts, job.ui));
   }
   report_rejections(*file, *verdicts, job.diagnostics);
-  int status = kDone;
+  // No answer is not the answer yes.
+  int status = verdicts->empty() && !job.arguments.has("allow-not-judged") ? kNo : kDone;
+  if (verdicts->empty()) {
+    Error error{.message = "no program was found that could be loaded", .code = "no-programs"};
+    error.where.object = path;
+    job.diagnostics.warning(error);
+  }
   for (const Verdict& v : *verdicts)
     if (v.accepted == std::optional(false) || (!v.accepted && !job.arguments.has("allow-not-judged")))
       status = kNo;
