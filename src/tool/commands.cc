@@ -68,7 +68,7 @@ inspect   --print-before PASS     --print-after PASS  --print-after-all  --print
           --time-passes  --stats  time and counters of each pass
           --bisect N              run only the first N passes
 report    --json[=FILE]           one JSON object per function (epass help json)
-          -j N                    threads (default 1); same bytes for any N
+          -j N                    threads (default: one a processor); same bytes for any N
 everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
 exit 0 written, 1 the input is at fault, 2 usage.  More: epass passes, epass help formats
 )";

@@ -1,5 +1,7 @@
 // `epass opt`: options, and the way from input to output. opt_report.cc has the screen.
 
+#include <thread>
+
 #include "base/format.h"
 #include "driver/files.h"
 #include "tool/command.h"
@@ -67,6 +69,7 @@ Result<void> read_compile_options(const Arguments& arguments, Request& request) 
     if (!isa) return fail(isa.error());
     if (*isa > 0) request.options.compile.isa = static_cast<bpf::Isa>(*isa);
   }
+  request.options.compile.threads = std::max(1u, std::thread::hardware_concurrency());
   if (arguments.has("j")) {
     auto n = parse_number("-j", arguments.get("j"), 1, 1024);
     if (!n) return fail(n.error());
