@@ -21,6 +21,10 @@ endfunction()
 
 function(epass_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # False alarms in the string functions of its own library (GCC bug 105651).
+    target_compile_options(${target} PRIVATE -Wno-restrict -Wno-stringop-overread)
+  endif()
   if(EPASS_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

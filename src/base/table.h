@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <memory>
 #include <span>
 #include <utility>
@@ -105,19 +106,20 @@ class ListPool {
   }
   std::span<const T> span(ListRef ref) const { return const_cast<ListPool&>(*this).span(ref); }
 
-  // Adds one item at the end; the list may move.
+  // Adds one item at the end; the list may move. A list has room for the next power of two, so that growing
+  // it item by item moves it rarely.
   void push_back(ListRef& ref, T item) {
-    if (!chunks_.empty() && ref.size && ref.begin + ref.size == used_ &&
-        used_ < chunks_.back().begin + chunks_.back().size && ref.begin >= chunks_.back().begin) {
-      ++ref.size, ++used_;
-    } else {
+    if (ref.size == capacity(ref.size)) {
       ListRef grown = reserve(ref.size + 1);
       std::ranges::copy(span(ref), span(grown).begin());
       ref = grown;
+    } else {
+      ++ref.size;
     }
     span(ref).back() = item;
   }
-  // Removes item `n`, keeping the order of the rest.
+  // Removes item `n`, keeping the order of the rest. The room of a list follows from its size, so some of it
+  // is lost.
   void erase(ListRef& ref, uint32_t n) {
     std::span<T> items = span(ref);
     std::move(items.begin() + n + 1, items.end(), items.begin() + n);
@@ -144,15 +146,18 @@ class ListPool {
     uint32_t begin = 0, size = 0;
     std::unique_ptr<T[]> items;
   };
+  static uint32_t capacity(uint32_t size) { return size ? std::bit_ceil(size) : 0; }
+  // A list of that size, with its capacity set aside.
   ListRef reserve(uint32_t size) {
+    uint32_t room = capacity(size);
     uint32_t end = chunks_.empty() ? 0 : chunks_.back().begin + chunks_.back().size;
-    if (used_ + size > end) {
-      uint32_t chunk = std::max(size, kChunk);
+    if (used_ + room > end) {
+      uint32_t chunk = std::max(room, kChunk);
       chunks_.push_back({end, chunk, std::make_unique<T[]>(chunk)});
       used_ = end;
     }
-    used_ += size;
-    return {used_ - size, size};
+    used_ += room;
+    return {used_ - room, size};
   }
   Chunk& chunk_of(uint32_t begin) {
     auto after = std::ranges::upper_bound(chunks_, begin, {}, &Chunk::begin);

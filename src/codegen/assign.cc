@@ -106,14 +106,14 @@ class Assigner {
       hint(inst.def, home(inst.use[tied]));
       hint(inst.use[tied], home(inst.def));
     }
-    for (size_t b = 0; b < mf_.blocks.size(); ++b) {
-      for (MBlock p : mf_.blocks[b].preds) {
+    for (uint32_t b = 0; b < mf_.blocks.size(); ++b) {
+      for (MBlock p : mf_.preds(b)) {
         const MInst& end = mf_.insts[mf_.blocks[p.index].end - 1];
         auto args = mf_.lists.span(end.list);
         if (end.kind != MKind::kJump) continue;
         for (size_t k = 0; k < args.size(); ++k) {
-          hint(mf_.block_params[b][k], home(args[k]));
-          hint(args[k], home(mf_.block_params[b][k]));
+          hint(mf_.block_params(b)[k], home(args[k]));
+          hint(args[k], home(mf_.block_params(b)[k]));
         }
       }
     }
@@ -284,12 +284,12 @@ class Assigner {
       return n;
     };
     auto each_edge = [&](auto visit) {
-      for (size_t b = 0; b < mf_.blocks.size(); ++b)
-        for (MBlock p : mf_.blocks[b].preds) {
+      for (uint32_t b = 0; b < mf_.blocks.size(); ++b)
+        for (MBlock p : mf_.preds(b)) {
           const MInst& end = mf_.insts[mf_.blocks[p.index].end - 1];
           if (end.kind != MKind::kJump) continue;
           auto args = mf_.lists.span(end.list);
-          for (size_t k = 0; k < args.size(); ++k) visit(mf_.block_params[b][k], args[k]);
+          for (size_t k = 0; k < args.size(); ++k) visit(mf_.block_params(b)[k], args[k]);
         }
     };
     // Undefinedness flows along edges; webs are few, so rounds are, too.

@@ -256,7 +256,7 @@ class Emitter {
       case MKind::kJump: {
         std::vector<Move> moves;
         auto args = mf_.lists.span(inst.list);
-        const auto& params = mf_.block_params[block.succs[0].index];
+        auto params = mf_.block_params(mf_.neighbours.span(block.succs)[0].index);
         for (size_t k = 0; k < args.size(); ++k) {
           static constexpr Remat kZero{.kind = Remat::kConst};
           bool define = mf_.reg(params[k]).maybe_undef && loc(args[k]) == kUndef;

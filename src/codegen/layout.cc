@@ -56,13 +56,13 @@ class Layout {
     return !mf_.blocks[b].block && chunks_[b].end - chunks_[b].begin == 1;
   }
   uint32_t target(uint32_t b, size_t n) const {
-    uint32_t t = mf_.blocks[b].succs[n].index;
-    while (is_empty_edge(t)) t = mf_.blocks[t].succs[0].index;
+    uint32_t t = mf_.succs(b)[n].index;
+    while (is_empty_edge(t)) t = mf_.succs(t)[0].index;
     return t;
   }
 
   void choose_order() {
-    std::vector<std::vector<uint32_t>> before(mf_.blocks.size());
+    std::vector<uint32_t> before(mf_.blocks.size(), kNone);
     std::vector<uint32_t> at_end;
     std::vector<uint32_t> behind(mf_.blocks.size(), kNone);
     std::vector<uint8_t> falls_into(mf_.blocks.size());
@@ -73,15 +73,15 @@ class Layout {
       previous = b;
     }
     for (uint32_t b = 0; b < mf_.blocks.size(); ++b) {
-      const auto& succs = mf_.blocks[b].succs;
+      auto succs = mf_.succs(b);
       for (size_t n = 0; n < succs.size(); ++n) {
         uint32_t e = succs[n].index;
         if (mf_.blocks[e].block || is_empty_edge(e)) continue;
-        uint32_t to = mf_.blocks[e].succs[0].index;
+        uint32_t to = mf_.succs(e)[0].index;
         if (n == 1) {
           behind[b] = e;
-        } else if (!falls_into[to] && before[to].empty()) {
-          before[to].push_back(e);
+        } else if (!falls_into[to] && before[to] == kNone) {
+          before[to] = e;
         } else {
           at_end.push_back(e);
         }
@@ -89,10 +89,7 @@ class Layout {
     }
     for (uint32_t b = 0; b < mf_.blocks.size(); ++b) {
       if (!mf_.blocks[b].block) continue;
-      if (b != 0)
-        order_.insert(order_.end(), before[b].begin(), before[b].end());
-      else
-        at_end.insert(at_end.end(), before[b].begin(), before[b].end());
+      if (before[b] != kNone) (b != 0 ? order_ : at_end).push_back(before[b]);
       order_.push_back(b);
       if (behind[b] != kNone) order_.push_back(behind[b]);
     }
@@ -101,9 +98,9 @@ class Layout {
 
   // Whether block `b` continues in the block that follows it in the input's order.
   bool falls_through(uint32_t b, uint32_t next) const {
-    for (size_t n = 0; n < mf_.blocks[b].succs.size(); ++n) {
-      uint32_t s = mf_.blocks[b].succs[n].index;
-      if (!mf_.blocks[s].block) s = mf_.blocks[s].succs[0].index;
+    for (size_t n = 0; n < mf_.succs(b).size(); ++n) {
+      uint32_t s = mf_.succs(b)[n].index;
+      if (!mf_.blocks[s].block) s = mf_.succs(s)[0].index;
       if (s == next) return true;
     }
     return false;
@@ -145,7 +142,7 @@ class Layout {
       uint32_t body_end = chunk.end - (has_jump ? 1 : 0);
       for (uint32_t n = chunk.begin; n < body_end; ++n) copy_record(n);
       if (chunk.ends_with == MKind::kGotoX)
-        for (MBlock s : mf_.blocks[b].succs)
+        for (MBlock s : mf_.succs(b))
           if (!mf_.blocks[s.index].block && !is_empty_edge(s.index))
             return fail("jump-table", "values would have to be moved on the way from a jump table");
       if (!has_jump) continue;

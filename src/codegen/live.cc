@@ -63,8 +63,8 @@ void compute_live_segments(MFunction& mf) {
   for (VRegData& v : mf.vregs) v.def_at = UINT32_MAX;
   for (uint32_t n = 0; n < mf.insts.size(); ++n)
     if (mf.insts[n].def) mf.reg(mf.insts[n].def).def_at = 2 * n + 1;
-  for (size_t b = 0; b < mf.blocks.size(); ++b)
-    for (VReg p : mf.block_params[b]) mf.reg(p).def_at = mf.start_of(mf.blocks[b]);
+  for (uint32_t b = 0; b < mf.blocks.size(); ++b)
+    for (VReg p : mf.block_params(b)) mf.reg(p).def_at = mf.start_of(mf.blocks[b]);
 
   std::vector<uint32_t> block_of(mf.insts.size());
   for (uint32_t b = 0; b < mf.blocks.size(); ++b)
@@ -107,7 +107,7 @@ void compute_live_segments(MFunction& mf) {
       while (!work.empty()) {
         uint32_t at_block = work.back();
         work.pop_back();
-        for (MBlock p : mf.blocks[at_block].preds) {
+        for (MBlock p : mf.preds(at_block)) {
           const MBlockData& pred = mf.blocks[p.index];
           if (p.index == home_block) {
             add(p.index, reg.def_at, mf.end_of(pred));

@@ -7,19 +7,27 @@
 
 namespace epass {
 
-Result<bpf::NewCode> lower(const Function& fn, const LowerOptions& options) {
-  CheckScope scope("code generation");
-  std::optional<Function> legal;
-  if (!is_legal(fn, options.isa)) {
-    legal = fn;
-    if (auto ok = legalize(*legal, options.isa); !ok) return fail(ok.error());
-  }
-  auto mf = select(legal ? *legal : fn, options);
+static Result<bpf::NewCode> finish(Result<MFunction> mf, const LowerOptions& options) {
   if (!mf) return fail(mf.error());
-  legal.reset();
   compute_live_segments(*mf);
   if (auto ok = assign_locations(*mf, options); !ok) return fail(ok.error());
   return emit(*mf, options);
+}
+
+Result<bpf::NewCode> lower(Function&& fn, const LowerOptions& options) {
+  CheckScope scope("code generation");
+  Function mine = std::move(fn);
+  if (!is_legal(mine, options.isa))
+    if (auto ok = legalize(mine, options.isa); !ok) return fail(ok.error());
+  auto mf = select(mine, options);
+  mine = Function{};
+  return finish(std::move(mf), options);
+}
+
+Result<bpf::NewCode> lower(const Function& fn, const LowerOptions& options) {
+  if (!is_legal(fn, options.isa)) return lower(Function(fn), options);
+  CheckScope scope("code generation");
+  return finish(select(fn, options), options);
 }
 
 }  // namespace epass

@@ -18,5 +18,7 @@ struct LowerOptions {
 
 // `fn` is copied: critical edges are split and the like. Errors: `stack-limit`, `jump-range`, `isa`.
 Result<bpf::NewCode> lower(const Function& fn, const LowerOptions& options);
+// The same, but gives the memory of `fn` back as early as possible.
+Result<bpf::NewCode> lower(Function&& fn, const LowerOptions& options);
 
 }  // namespace epass

@@ -69,9 +69,10 @@ struct MInst {
 };
 
 struct MBlockData {
-  uint32_t begin = 0, end = 0;  // instructions
-  Block block = {};             // none: on a split edge
-  std::vector<MBlock> succs = {}, preds = {};
+  uint32_t begin = 0, end = 0;     // instructions
+  Block block = {};                // none: on a split edge
+  ListRef succs = {}, preds = {};  // in MFunction::neighbours
+  ListRef params = {};             // in MFunction::lists
   uint32_t table_target = kNoOrigin;
 };
 
@@ -100,11 +101,11 @@ struct MFunction {
   std::vector<Remat> remats;
   std::vector<Segment> segments;
   ListPool<VReg> lists;
+  ListPool<MBlock> neighbours;
   // Definitions and uses of each register, sorted by position: uses_begin[v]..uses_begin[v+1] in
   // use_positions.
   std::vector<uint32_t> uses_begin, use_positions;
-  std::vector<VReg> params;  // arguments of the function, r1..
-  std::vector<std::vector<VReg>> block_params;
+  std::vector<VReg> params;         // arguments of the function, r1..
   int frame_bytes = 0;              // the program's own frame and slots of passes
   std::vector<int16_t> free_slots;  // home slots inside the frame that hold no memory of the program
 
@@ -118,6 +119,9 @@ struct MFunction {
     return {segments.data() + reg(v).first_segment, reg(v).segment_count};
   }
   const Remat* remat(VReg v) const { return reg(v).remat == UINT32_MAX ? nullptr : &remats[reg(v).remat]; }
+  std::span<const MBlock> succs(uint32_t b) const { return neighbours.span(blocks[b].succs); }
+  std::span<const MBlock> preds(uint32_t b) const { return neighbours.span(blocks[b].preds); }
+  std::span<const VReg> block_params(uint32_t b) const { return lists.span(blocks[b].params); }
   uint32_t start_of(const MBlockData& b) const { return 2 * b.begin; }
   uint32_t end_of(const MBlockData& b) const { return 2 * b.end; }
 };

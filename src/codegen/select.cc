@@ -198,9 +198,10 @@ class Selector {
     MBlockData block{
         .begin = uint32_t(mf_.insts.size()), .block = b, .table_target = fn_.blocks[b].table_target};
     mf_.blocks.push_back(std::move(block));
-    mf_.block_params.emplace_back();
-    for (Value p : fn_.params(b)) mf_.block_params.back().push_back(vreg(p));
-    if (b == fn_.entry()) mf_.params = mf_.block_params.back();
+    std::vector<VReg> params;
+    for (Value p : fn_.params(b)) params.push_back(vreg(p));
+    mf_.blocks.back().params = mf_.lists.add(params);
+    if (b == fn_.entry()) mf_.params = std::move(params);
     for (Inst i : fn_.insts_of(b)) {
       origin_ = fn_.insts[i].origin;
       if (auto ok = select_inst(i); !ok) return fail(ok.error());
@@ -225,7 +226,6 @@ class Selector {
     pending_.push_back({source, {}, middle});
     pending_.push_back({middle, to, {}});
     mf_.blocks.push_back({.begin = uint32_t(mf_.insts.size())});
-    mf_.block_params.emplace_back();
     origin_ = kNoOrigin;
     push({.kind = MKind::kJump}).list = args_of(e);
     mf_.blocks.back().end = uint32_t(mf_.insts.size());
@@ -240,8 +240,8 @@ class Selector {
   void connect() {
     for (const Pending& p : pending_) {
       uint32_t to = p.to ? blocks_[p.to] : p.middle;
-      mf_.blocks[p.from].succs.push_back(MBlock{to});
-      mf_.blocks[to].preds.push_back(MBlock{p.from});
+      mf_.neighbours.push_back(mf_.blocks[p.from].succs, MBlock{to});
+      mf_.neighbours.push_back(mf_.blocks[to].preds, MBlock{p.from});
     }
   }
 

@@ -44,8 +44,9 @@ class Worker {
     if (!fn) return fail(fn.error());
     if (auto done = stages_.optimize(*fn, program_.symbols, lower_options_.isa); !done)
       return fail(done.error());
+    if (options_.want_ir) out.ir = *fn;
     if (options_.want_code) {
-      Result<bpf::NewCode> code = stages_.lower(*fn, lower_options_);
+      Result<bpf::NewCode> code = stages_.lower(std::move(*fn), lower_options_);
       if (!code) return fail(code.error());
       const bool needed = bpf::isa_of(in.insns) > lower_options_.isa;
       if (options_.never_larger && !needed && code->insns.size() > in.insns.size())
@@ -54,7 +55,6 @@ class Worker {
       out.insns_out = checked_cast<uint32_t>(code->insns.size());
       out.code = std::move(*code);
     }
-    if (options_.want_ir) out.ir = std::move(*fn);
     return {};
   }
 

@@ -29,7 +29,7 @@ struct CompileOptions {
 struct Stages {
   std::function<Result<Function>(const bpf::Program&, bpf::FunctionId, const CallFacts&)> lift = {};
   std::function<Result<void>(Function&, const Symbols&, bpf::Isa)> optimize = {};
-  std::function<Result<bpf::NewCode>(const Function&, const LowerOptions&)> lower = {};
+  std::function<Result<bpf::NewCode>(Function&&, const LowerOptions&)> lower = {};
 };
 
 struct FunctionOutcome {

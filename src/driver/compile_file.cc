@@ -112,7 +112,8 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
       },
       .optimize = [&](Function& fn, const Symbols& symbols,
                       bpf::Isa isa) { return pipeline->run(fn, symbols, isa); },
-      .lower = [](const Function& fn, const LowerOptions& lower_options) { return lower(fn, lower_options); },
+      .lower = [](Function&& fn,
+                  const LowerOptions& lower_options) { return lower(std::move(fn), lower_options); },
   };
   auto compiled = compile_program(file.program(), compile, stages);
   if (!compiled) return in_file(compiled.error());

@@ -185,8 +185,8 @@ Result<Flow> build_flow(const bpf::Program& program, const bpf::Function& fn) {
         block.runs_off = true;
         continue;
       }
-      block.succs.push_back(block_at[s]);
-      flow.blocks[block_at[s]].preds.push_back(b);
+      flow.neighbours.push_back(block.succs, block_at[s]);
+      flow.neighbours.push_back(flow.blocks[block_at[s]].preds, b);
     }
   }
   return flow;
@@ -201,12 +201,12 @@ void compute_dominators(Flow& flow) {
   flow.rpo.clear();
   while (!stack.empty()) {
     auto& [b, n] = stack.back();
-    if (n == flow.blocks[b].succs.size()) {
+    if (n == flow.succs(b).size()) {
       flow.rpo.push_back(b);
       stack.pop_back();
       continue;
     }
-    uint32_t s = flow.blocks[b].succs[n++];
+    uint32_t s = flow.succs(b)[n++];
     if (!seen[s]) seen[s] = 1, stack.push_back({s, 0});
   }
   std::ranges::reverse(flow.rpo);
@@ -220,7 +220,7 @@ void compute_dominators(Flow& flow) {
     for (uint32_t b : flow.rpo) {
       if (b == 0) continue;
       uint32_t best = kUnknown;
-      for (uint32_t p : flow.blocks[b].preds) {
+      for (uint32_t p : flow.preds(b)) {
         if (flow.idom[p] == kUnknown) continue;
         if (best == kUnknown) {
           best = p;

@@ -15,17 +15,21 @@ using VarMask = uint64_t;
 constexpr int kFirstSlotVar = 10, kMaxVars = 64;
 
 struct FlowBlock {
-  uint32_t begin = 0, end = 0;       // records
-  std::vector<uint32_t> succs = {};  // jump target first, fall-through last; block numbers
-  std::vector<uint32_t> preds = {};
+  uint32_t begin = 0, end = 0;  // records
+  ListRef succs = {};           // in Flow::neighbours: jump target first, fall-through last
+  ListRef preds = {};
   VarMask live_in = 0;
   bool runs_off = false;  // ends in a call that does not return
 };
 
 struct Flow {
-  std::vector<FlowBlock> blocks;      // reachable ones, in order of their code
-  std::vector<uint32_t> rpo;          // block numbers
+  std::vector<FlowBlock> blocks;  // reachable ones, in order of their code
+  std::vector<uint32_t> rpo;      // block numbers
+  ListPool<uint32_t> neighbours;
   std::vector<uint32_t> idom, level;  // dominator tree; the entry is its own idom
+
+  std::span<const uint32_t> succs(uint32_t b) const { return neighbours.span(blocks[b].succs); }
+  std::span<const uint32_t> preds(uint32_t b) const { return neighbours.span(blocks[b].preds); }
 };
 
 struct RegisterEffect {

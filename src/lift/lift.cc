@@ -76,7 +76,7 @@ class Lifter {
   }
 
   void make_blocks(const PhiPlaces& phis) {
-    bool entry_is_target = !flow_.blocks[0].preds.empty();
+    bool entry_is_target = !flow_.preds(0).empty();
     entry_ = out_.add_block();
     blocks_.resize(flow_.blocks.size());
     for (uint32_t b = 0; b < blocks_.size(); ++b)
@@ -427,7 +427,7 @@ class Lifter {
       state_ = entry_state_;
       out_.set_args(e, arguments(0));
     }
-    const auto& succs = flow_.blocks[b].succs;
+    auto succs = flow_.succs(b);
     if (succs.empty()) return;
     Inst end = out_.terminator(blocks_[b]);
     std::vector<Block> targets;

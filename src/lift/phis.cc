@@ -33,11 +33,11 @@ void compute_liveness(const bpf::Program& program, const bpf::Function& fn, cons
     work.pop_back();
     queued[b] = 0;
     VarMask out = 0;
-    for (uint32_t s : flow.blocks[b].succs) out |= flow.blocks[s].live_in;
+    for (uint32_t s : flow.succs(b)) out |= flow.blocks[s].live_in;
     VarMask in = uses[b] | (out & ~defs[b]);
     if (in == flow.blocks[b].live_in) continue;
     flow.blocks[b].live_in = in;
-    for (uint32_t p : flow.blocks[b].preds)
+    for (uint32_t p : flow.preds(b))
       if (!queued[p]) queued[p] = 1, work.push_back(p);
   }
 }
@@ -77,7 +77,7 @@ PhiPlaces place_phis(const bpf::Program& program, const bpf::Function& fn, const
         while (!work.empty()) {
           uint32_t x = work.back();
           work.pop_back();
-          for (uint32_t y : flow.blocks[x].succs) {
+          for (uint32_t y : flow.succs(x)) {
             bool tree_edge = y != 0 && flow.idom[y] == x;
             if (tree_edge || flow.level[y] > flow.level[root] || phis[y] & bit ||
                 !(flow.blocks[y].live_in & bit))
