@@ -55,7 +55,7 @@ class Assigner {
       if (inst.kind == MKind::kCall || inst.kind == MKind::kLdAbs) clobbers_.push_back(2 * n + 1);
       if (inst.kind == MKind::kLdAbs) registers_[6].add_fixed({2 * n, 2 * n + 1, inst.use[0]});
       if (inst.kind == MKind::kCmpXchg)
-        registers_[0].add_fixed({2 * n, 2 * n + 2, lives_at(inst.use[1], 2 * n + 1) ? VReg{} : inst.use[1]});
+        registers_[0].add_fixed({2 * n, 2 * n + 1, lives_at(inst.use[1], 2 * n + 1) ? VReg{} : inst.use[1]});
     }
   }
   bool lives_at(VReg v, uint32_t at) const {
