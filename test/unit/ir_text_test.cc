@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
 #include "ir/text.h"
 
 namespace epass {
@@ -100,6 +103,21 @@ TEST(IrText, ErrorsHaveTheirPlace) {
     EXPECT_EQ(module.error().where.column, c.column) << text << module.error().message;
     if (c.message) { EXPECT_EQ(module.error().message, c.message); }
   }
+}
+
+// The example of docs/ir.md is what the printer prints.
+TEST(IrText, TheManualIsTrue) {
+  std::ifstream file(EPASS_SOURCE_DIR "/docs/ir.md");
+  std::stringstream manual;
+  manual << file.rdbuf();
+  std::string text = manual.str();
+  text = text.substr(text.find("epir 1\n"));
+  text.resize(text.find("```"));
+  auto module = parse(text);
+  ASSERT_TRUE(module) << module.error().message;
+  if (size_t comment = text.find("     ;"); comment != text.npos)
+    text.erase(comment, text.find('\n', comment) - comment);
+  EXPECT_EQ(print(*module), text);
 }
 
 // Every prefix and every single changed byte of a text is a module or an error.
