@@ -2,7 +2,6 @@
 
 #include "ir/parse_tokens.h"
 #include "ir/text.h"
-#include "ir/verify.h"
 
 namespace epass {
 
@@ -92,11 +91,9 @@ class ModuleParser : ParserTokens {
     skip_newlines();
     while (accept("slot"))
       if (auto done = slot(); !done) return done;
-    if (auto done = parse_body(lexer_, symbol_ids_, fn_); !done) return done;
-    if (auto valid = verify(fn_); !valid) {
-      Error error = valid.error();
-      error.code = "epir-invalid";
-      error.where = {.function = fn_.name, .line = at.line, .column = at.column};
+    if (auto done = parse_body(lexer_, symbol_ids_, fn_); !done) {
+      Error error = done.error();
+      if (error.where.line < 0) error.where = {.function = fn_.name, .line = at.line, .column = at.column};
       return fail(std::move(error));
     }
     module_.functions.push_back(std::move(fn_));

@@ -5,6 +5,7 @@
 
 #include "ir/in_place.h"
 #include "ir/parse_tokens.h"
+#include "ir/verify.h"
 
 namespace epass {
 
@@ -23,7 +24,8 @@ class BodyParser : ParserTokens {
       if (auto done = line(current); !done) return done;
       skip_newlines();
     }
-    return fill_in();
+    if (auto done = fill_in(); !done) return done;
+    return check();
   }
 
  private:
@@ -98,6 +100,7 @@ class BodyParser : ParserTokens {
   };
   struct Pending {
     Inst inst = {};
+    Token token = {};
     std::vector<Operand> operands = {};
     std::vector<Target> targets = {};
     std::vector<Value> made = {};  // by operand: a value made for it in place
@@ -193,6 +196,7 @@ class BodyParser : ParserTokens {
     if (auto read = attributes(d, where); !read) return read;
     make_in_place(b, d, pending);
     pending.inst = fn_.append(b, d, {}, where);
+    pending.token = mnemonic;
     if (result)
       if (auto defined = define(*result, fn_.insts[pending.inst].result); !defined) return defined;
     pending_.push_back(std::move(pending));
@@ -369,6 +373,34 @@ class BodyParser : ParserTokens {
       }
     }
     return {};
+  }
+
+  // What holds for the function as a whole, said at the instruction and the value that the text names.
+  Result<void> check() {
+    Fault fault;
+    auto valid = verify(fn_, &fault);
+    if (valid) return {};
+    for (const Pending& pending : pending_) {
+      if (!fault.inst || pending.inst != fault.inst) continue;
+      auto is_fault = [&](const Operand& operand) {
+        auto found = values_.find(operand.index);
+        return operand.kind == Operand::Kind::kValue && fault.value && found != values_.end() &&
+               found->second == fault.value;
+      };
+      auto misused = [&](const Operand& operand) {
+        return bad(operand.token, format("`{}` is used where it may not be defined", operand.token.text),
+                   "epir-dominance");
+      };
+      for (const Operand& operand : pending.operands)
+        if (is_fault(operand)) return misused(operand);
+      for (const Target& target : pending.targets)
+        for (const Operand& arg : target.args)
+          if (is_fault(arg)) return misused(arg);
+      return bad(pending.token, format("`{}`: {}", pending.token.text, fault.why), "epir-invalid");
+    }
+    Error error = valid.error();
+    error.code = "epir-invalid";
+    return fail(std::move(error));
   }
 
   const SymbolIds& symbols_;

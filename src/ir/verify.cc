@@ -7,7 +7,8 @@
 //   6. every value used is made by a placed instruction or is a parameter of a placed block
 //   7. in reachable code the definition of a value dominates its use; an edge's arguments are used at its
 //   source
-//   8. slots and homes lie in the stack frame; memory offsets fit
+//   8. slots and homes lie in the stack frame
+//   9. accesses have a size that exists: signed for plain loads only, 4 or 8 bytes for atomics
 // Not checked: what instructions mean for pointers; that calls of functions pass what these read.
 
 #include "ir/verify.h"
@@ -21,18 +22,20 @@ namespace {
 
 class Verifier {
  public:
-  explicit Verifier(const Function& fn) : fn_(fn) {}
+  Verifier(const Function& fn, Fault* fault) : fn_(fn), fault_(fault) {}
 
   Result<void> run() {
     if (!fn_.entry()) return fail("ir", "a function without blocks");
+    if (auto ok = check_slots(); !ok) return ok;
     if (auto ok = check_blocks(); !ok) return ok;
     find_dominators();
     return check_dominance();
   }
 
  private:
-  std::unexpected<Error> bad(Inst i, const std::string& why) {
+  std::unexpected<Error> bad(Inst i, const std::string& why, Value value = {}) {
     const InstData& d = fn_.insts[i];
+    if (fault_) *fault_ = {i, value, why};
     Error error{
         .message = "`" + std::string(info(d.op).mnemonic) + "` (i" + std::to_string(i.index) + "): " + why,
         .code = "ir"};
@@ -41,8 +44,36 @@ class Verifier {
     return fail(std::move(error));
   }
 
+  Result<void> check_slots() {
+    for (uint32_t s = 0; s < fn_.slots.size(); ++s) {
+      const SlotData& slot = fn_.slots[Slot{s}];
+      if (slot.size == 0 || slot.size > bpf::kStackSize || slot.place < -bpf::kStackSize || slot.place > 0 ||
+          (slot.place && slot.place + int64_t(slot.size) > 0))
+        return fail("ir", "the slot s" + std::to_string(s) + " does not lie in the stack frame");
+    }
+    return {};
+  }
+
+  static bool is_home(Home home) {
+    if (home.is_reg()) return home.code <= bpf::kFrameRegister;
+    return !home || (home.code >= -bpf::kStackSize && home.code % 8 == 0);
+  }
+
+  static bool size_exists(const InstData& d) {
+    const bool is_signed = d.size >= MemSize::kS8;
+    if (!(info(d.op).fields & kSize)) return true;
+    if (d.op == Opcode::Load) return true;
+    if (d.op >= Opcode::AtomicAdd && d.op <= Opcode::CmpXchg)
+      return d.size == MemSize::kU32 || d.size == MemSize::kU64;
+    if (d.op == Opcode::LdAbs || d.op == Opcode::LdInd) return d.size < MemSize::kU64;
+    return !is_signed;
+  }
+
   Result<void> check_blocks() {
     for (Block b : fn_.all_blocks()) {
+      for (Value v : fn_.params(b))
+        if (!is_home(fn_.home(v)))
+          return fail("ir", "a parameter of b" + std::to_string(b.index) + " has no such home");
       if (!fn_.blocks[b].first) return fail("ir", "b" + std::to_string(b.index) + " is empty");
       Inst previous;
       for (Inst i : fn_.insts_of(b)) {
@@ -64,6 +95,9 @@ class Verifier {
     if (op.operands != kVariadic && d.operand_count != op.operands) return bad(i, "wrong number of operands");
     if (op.operands == kVariadic && d.operand_count > 6) return bad(i, "more than five arguments");
     if (op.edges != kVariadic && d.edge_count != op.edges) return bad(i, "wrong number of edges");
+    if (d.op == Opcode::GotoX && d.edge_count == 0) return bad(i, "has no targets");
+    if (!size_exists(d)) return bad(i, "no access has this size");
+    if (d.result && !is_home(fn_.home(d.result))) return bad(i, "its result has no such home");
     if (bool(d.result) != op.has_result) return bad(i, "result does not match the opcode");
     if (d.result && fn_.values[d.result].inst != i)
       return bad(i, "its result belongs to another instruction");
@@ -160,7 +194,8 @@ class Verifier {
         };
         auto check = [&](Value v) -> Result<void> {
           if (reaches(v)) return {};
-          return bad(i, "uses v" + std::to_string(fn_.resolve(v).index) + " where it may not be defined");
+          return bad(i, "uses v" + std::to_string(fn_.resolve(v).index) + " where it may not be defined",
+                     fn_.resolve(v));
         };
         for (Value v : fn_.operands(i))
           if (auto ok = check(v); !ok) return ok;
@@ -173,12 +208,13 @@ class Verifier {
   }
 
   const Function& fn_;
+  Fault* fault_;
   SideTable<Block, uint32_t> number_ = SideTable<Block, uint32_t>(UINT32_MAX);
   std::vector<uint32_t> first_, size_;
 };
 
 }  // namespace
 
-Result<void> verify(const Function& fn) { return Verifier(fn).run(); }
+Result<void> verify(const Function& fn, Fault* fault) { return Verifier(fn, fault).run(); }
 
 }  // namespace epass

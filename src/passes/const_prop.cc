@@ -55,7 +55,9 @@ class Solver {
         if (f.kind != Fact::kConstant || !fits(f.value) || fn_.resolve(p) != p) continue;
         Inst at = fn_.blocks[b].first;
         InstData c{.op = Opcode::Const, .imm = int64_t(f.value), .origin = fn_.insts[at].origin};
-        fn_.replace(p, fn_.insts[fn_.insert_before(at, c, {}, fn_.home(p))].result);
+        Value v = fn_.insts[fn_.insert_before(at, c, {}, fn_.home(p))].result;
+        facts_.at(v) = f;
+        fn_.replace(p, v);
         context.count("const-prop.parameters");
         changed |= Changed::kInstructions;
       }

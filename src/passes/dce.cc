@@ -10,11 +10,14 @@
 // count as removable: a program may not rely on a load to be refused.
 
 #include "analysis/cfg.h"
+#include "ir/edit.h"
 #include "pass/pass.h"
 
 namespace epass {
 
 Result<Changed> dce(Function& fn, PassContext& context) {
+  // Blocks that nothing reaches may use values and pass arguments, too.
+  Changed changed = remove_unreachable_blocks(fn) ? Changed::kControlFlow : Changed::kNothing;
   Cfg cfg(fn);
   SideTable<Value, uint8_t> live(fn.values.size(), 0);
   std::vector<Value> work;
@@ -42,20 +45,18 @@ Result<Changed> dce(Function& fn, PassContext& context) {
       for (Edge e : cfg.incoming(v.block)) use(fn.args(e)[n]);
     }
   }
-  Changed changed = Changed::kNothing;
   for (Block b : fn.all_blocks()) {
     for (Inst i : fn.insts_of(b)) {
       if (!is_removable(fn.insts[i].op) || live[fn.insts[i].result]) continue;
       fn.remove(i);
       context.count("dce.instructions");
-      changed = Changed::kInstructions;
+      changed |= Changed::kInstructions;
     }
-    if (!cfg.reachable(b)) continue;
     for (uint32_t n = uint32_t(fn.params(b).size()); n-- > 0;) {
       if (live[fn.params(b)[n]]) continue;
       fn.remove_param(b, n, cfg.incoming(b));
       context.count("dce.parameters");
-      changed = Changed::kInstructions;
+      changed |= Changed::kInstructions;
     }
   }
   return changed;

@@ -10,13 +10,15 @@
 // its own.
 
 #include "analysis/cfg.h"
+#include "ir/edit.h"
 #include "pass/pass.h"
 
 namespace epass {
 
 Result<Changed> simplify_params(Function& fn, PassContext& context) {
+  // Blocks that nothing reaches may pass arguments, too.
+  Changed changed = remove_unreachable_blocks(fn) ? Changed::kControlFlow : Changed::kNothing;
   Cfg cfg(fn);
-  Changed changed = Changed::kNothing;
   for (bool again = true; again;) {
     again = false;
     for (Block b : cfg.rpo) {
@@ -35,7 +37,7 @@ Result<Changed> simplify_params(Function& fn, PassContext& context) {
         fn.replace(param, only);
         fn.remove_param(b, n, cfg.incoming(b));
         context.count("simplify-params.removed");
-        changed = Changed::kInstructions;
+        changed |= Changed::kInstructions;
         again = true;
       }
     }

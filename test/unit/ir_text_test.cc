@@ -88,8 +88,10 @@ TEST(IrText, ErrorsHaveTheirPlace) {
       {"  return v0 @1:r11\n", "epir-syntax", 3, 16,
        "a register or a stack slot is expected here, not `r11`"},
       {"  return v0\n  return v0\n", "epir-syntax", 4, 3, "an instruction behind the end of its block"},
-      {"  jump b5\n", "epir-invalid", 1, 10, nullptr},
-      {"  v1 = add v0, 1\n", "epir-invalid", 1, 10, nullptr},
+      {"  jump b5\n", "epir-invalid", 3, 3, nullptr},
+      {"  v1 = add v0, 1\n", "epir-invalid", 3, 8, nullptr},
+      {"  v1 = add v2, 1\n  v2 = const 1\n  return v1\n", "epir-dominance", 3, 12, nullptr},
+      {"  store.s8 v0+0, v0\n  return v0\n", "epir-invalid", 3, 3, "`store.s8`: no access has this size"},
       {"  return v0", "epir-syntax", 3, 12,
        "a block or an instruction is expected here, not the end of the text"},
   };

@@ -1,0 +1,255 @@
+#include "ir/interpret.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/format.h"
+#include "ir/eval.h"
+
+namespace epass {
+namespace {
+
+constexpr uint64_t kFramePointer = 0x7fff'0000'1000;
+constexpr uint64_t kFrameBytes = 4096;  // placed slots in the upper 512, the others below them
+
+uint64_t mix(uint64_t x) {
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+  x = (x ^ x >> 27) * 0x94d049bb133111eb;
+  return x ^ x >> 31;
+}
+uint64_t mix(uint64_t a, uint64_t b) { return mix(a * 0x9e3779b97f4a7c15 + b + 1); }
+uint64_t mix(std::string_view text) {
+  uint64_t h = text.size();
+  for (char c : text) h = mix(h, static_cast<unsigned char>(c));
+  return h;
+}
+
+struct Word {
+  uint64_t bits = 0;
+  bool defined = false;
+};
+
+class Interpreter {
+ public:
+  Interpreter(const Function& fn, const Symbols& symbols, const InterpretOptions& options)
+      : fn_(fn), symbols_(symbols), options_(options), may_goto_(options.may_goto_budget) {
+    int64_t below = -512;
+    for (uint32_t s = 0; s < fn.slots.size(); ++s) {
+      const SlotData& slot = fn.slots[Slot{s}];
+      if (!slot.place) below -= int64_t(slot.size + 7) & ~7;
+      slots_.push_back(kFramePointer + uint64_t(slot.place ? slot.place : below));
+    }
+  }
+
+  Behaviour run(std::span<const uint64_t> args) {
+    auto params = fn_.params(fn_.entry());
+    for (size_t n = 0; n < params.size(); ++n)
+      set(params[n], {n < args.size() ? args[n] : mix(options_.seed, n + 100), true});
+    Inst at = fn_.blocks[fn_.entry()].first;
+    for (uint64_t step = 0; step < options_.steps && !ended_; ++step) at = execute(at);
+    return std::move(out_);
+  }
+
+ private:
+  void set(Value v, Word w) { values_.at(v) = w; }
+  Word get(Inst i, size_t n) const { return values_[fn_.operand(i, n)]; }
+
+  void end(Behaviour::End how, uint64_t result = 0) { out_.end = how, out_.result = result, ended_ = true; }
+  void effect(std::string text) { out_.effects.push_back(std::move(text)); }
+
+  static bool in_frame(uint64_t address) { return kFramePointer - address - 1 < kFrameBytes; }
+
+  uint64_t read(uint64_t address, uint32_t bytes) const {
+    uint64_t value = 0;
+    for (uint32_t n = 0; n < bytes; ++n) {
+      auto found = memory_.find(address + n);
+      uint64_t epoch = in_frame(address + n) ? 0 : epoch_;
+      uint64_t byte = found != memory_.end() ? found->second : mix(mix(options_.seed, epoch), address + n);
+      value |= (byte & 0xff) << 8 * n;
+    }
+    return value;
+  }
+  void write(uint64_t address, uint64_t value, uint32_t bytes) {
+    for (uint32_t n = 0; n < bytes; ++n) memory_[address + n] = uint8_t(value >> 8 * n);
+  }
+
+  // Follows edge `n`: all arguments are read before any parameter is set.
+  Inst follow(Inst i, size_t n) {
+    Edge e = fn_.edge(i, n);
+    std::vector<Word> words;
+    for (Value v : fn_.args(e)) words.push_back(values_[fn_.resolve(v)]);
+    Block to = fn_.edges[e].to;
+    auto params = fn_.params(to);
+    for (size_t k = 0; k < params.size(); ++k) set(params[k], words[k]);
+    return fn_.blocks[to].first;
+  }
+
+  Inst branch(Inst i) {
+    const InstData& d = fn_.insts[i];
+    switch (d.op) {
+      case Opcode::Jump: return follow(i, 0);
+      case Opcode::MayGoto: return follow(i, may_goto_ && may_goto_-- ? 1 : 0);
+      case Opcode::Return: {
+        Word w = get(i, 0);
+        end(w.defined ? Behaviour::End::kReturned : Behaviour::End::kReturnedNothing, w.bits);
+        return i;
+      }
+      case Opcode::Unreachable: end(Behaviour::End::kUndefined); return i;
+      default: break;
+    }
+    for (size_t n = 0; n < d.operand_count; ++n)
+      if (!get(i, n).defined) return end(Behaviour::End::kUndefined), i;
+    if (d.op == Opcode::GotoX) return follow(i, get(i, 0).bits % d.edge_count);
+    return follow(i, eval_condition(d.op, d.width, get(i, 0).bits, get(i, 1).bits) ? 0 : 1);
+  }
+
+  Inst execute(Inst i) {
+    const InstData& d = fn_.insts[i];
+    if (ends_block(d.op)) return branch(i);
+    Word result;
+    if (is_call(d.op))
+      result = call(i);
+    else if (d.op == Opcode::LdAbs || d.op == Opcode::LdInd)
+      result = packet(i);
+    else if (info(d.op).fields & kSize)
+      result = memory(i);
+    else
+      result = compute(i);
+    if (d.result) set(d.result, result);
+    return fn_.next(i);
+  }
+
+  Word compute(Inst i) const {
+    const InstData& d = fn_.insts[i];
+    switch (d.op) {
+      // The loader changes CO-RE constants.
+      case Opcode::Const:
+        return {d.core == kNoCore ? uint64_t(d.imm) : mix(options_.seed, d.core) & 0xffff, true};
+      case Opcode::Undef: return {};
+      case Opcode::Symbol: return {(mix(symbols_[d.symbol].name) & 0xffff'ffff'f000) + uint64_t(d.imm), true};
+      case Opcode::SlotAddr: return {slots_[d.slot.index] + uint64_t(d.imm), true};
+      default: break;
+    }
+    Word x = get(i, 0);
+    if (d.op == Opcode::AddrSpaceCast) return {x.bits ^ mix(uint64_t(d.imm)), x.defined};
+    if (d.operand_count == 1) return {eval_unary(d.op, d.width, x.bits), x.defined};
+    Word y = get(i, 1);
+    return {eval_binary(d.op, d.width, x.bits, y.bits), x.defined && y.defined};
+  }
+
+  Word memory(Inst i) {
+    const InstData& d = fn_.insts[i];
+    const uint32_t bytes = bytes_of(d.size);
+    const uint64_t mask = bytes == 8 ? UINT64_MAX : (uint64_t{1} << 8 * bytes) - 1;
+    if (!get(i, 0).defined) return end(Behaviour::End::kUndefined), Word{};
+    uint64_t address = get(i, 0).bits + uint64_t(int64_t(d.offset));
+    // The loader changes the offset.
+    if (d.core != kNoCore) address += mix(options_.seed, d.core) & 0xff8;
+    const uint64_t old = read(address, bytes);
+    if (d.op == Opcode::Load || d.op == Opcode::LoadAcquire) {
+      if (d.op == Opcode::LoadAcquire) effect(format("load_acquire {:#x}", address));
+      switch (d.size) {
+        case MemSize::kS8: return {uint64_t(int64_t(int8_t(old))), true};
+        case MemSize::kS16: return {uint64_t(int64_t(int16_t(old))), true};
+        case MemSize::kS32: return {uint64_t(int64_t(int32_t(old))), true};
+        default: return {old, true};
+      }
+    }
+    const Word operand = get(i, d.op == Opcode::CmpXchg ? 2 : 1);
+    const Width width = bytes == 8 ? Width::k64 : Width::k32;
+    uint64_t now = operand.bits & mask;
+    switch (d.op) {
+      case Opcode::AtomicAdd:
+      case Opcode::FetchAdd: now = eval_binary(Opcode::Add, width, old, now); break;
+      case Opcode::AtomicAnd:
+      case Opcode::FetchAnd: now = old & now; break;
+      case Opcode::AtomicOr:
+      case Opcode::FetchOr: now = old | now; break;
+      case Opcode::AtomicXor:
+      case Opcode::FetchXor: now = old ^ now; break;
+      case Opcode::CmpXchg: now = old == (get(i, 1).bits & mask) ? now : old; break;
+      default: break;
+    }
+    write(address, now, bytes);
+    if (!in_frame(address) || d.op != Opcode::Store)
+      effect(format("{}.{} {:#x} {}", info(d.op).mnemonic, bytes, address,
+                    operand.defined ? format("{:#x}", now) : "undef"));
+    return {old, true};
+  }
+
+  Word packet(Inst i) {
+    const InstData& d = fn_.insts[i];
+    uint64_t at = uint64_t(d.imm);
+    if (d.op == Opcode::LdInd) {
+      if (!get(i, 1).defined) return end(Behaviour::End::kUndefined), Word{};
+      at += get(i, 1).bits;
+    }
+    effect(format("{}.{} {:#x}", info(d.op).mnemonic, bytes_of(d.size), uint32_t(at)));
+    if (mix(mix(options_.seed, 7), uint32_t(at)) % 16 == 0) return end(Behaviour::End::kReturned), Word{};
+    const uint64_t value = mix(mix(options_.seed, 8), uint32_t(at));
+    return {value & ((uint64_t{1} << 8 * bytes_of(d.size)) - 1), true};
+  }
+
+  // A call may change all memory but the frame, and of the frame what it gets a pointer to.
+  Word call(Inst i) {
+    const InstData& d = fn_.insts[i];
+    std::string text = std::string(info(d.op).mnemonic);
+    if (d.symbol) text += " " + symbols_[d.symbol].name;
+    text += format("#{}+{}(", d.imm, d.offset);
+    for (size_t n = 0; n < d.operand_count; ++n) {
+      Word w = get(i, n);
+      text += n ? ", " : "";
+      text += w.defined ? format("{:#x}", w.bits) : "undef";
+      if (w.defined && in_frame(w.bits)) text += format("={:#x}", read(w.bits, 8));
+    }
+    text += ")";
+    const uint64_t h = mix(mix(options_.seed, ++epoch_), mix(text));
+    std::erase_if(memory_, [](const auto& byte) { return !in_frame(byte.first); });
+    for (size_t n = 0; n < d.operand_count; ++n)
+      if (Word w = get(i, n); w.defined && in_frame(w.bits)) write(w.bits, mix(h, n), 8);
+    effect(std::move(text));
+    // Small results and null are what programs ask for.
+    const uint64_t result = mix(h, 99);
+    return {result % 4 == 0 ? 0 : result % 4 == 1 ? result >> 56 : result, true};
+  }
+
+  const Function& fn_;
+  const Symbols& symbols_;
+  const InterpretOptions& options_;
+  SideTable<Value, Word> values_;
+  std::vector<uint64_t> slots_;  // addresses
+  std::unordered_map<uint64_t, uint8_t> memory_;
+  uint64_t epoch_ = 0;  // calls so far
+  uint32_t may_goto_;
+  bool ended_ = false;
+  Behaviour out_;
+};
+
+}  // namespace
+
+Behaviour interpret(const Function& fn, const Symbols& symbols, std::span<const uint64_t> args,
+                    InterpretOptions options) {
+  return Interpreter(fn, symbols, options).run(args);
+}
+
+std::string difference(const Behaviour& before, const Behaviour& after) {
+  using End = Behaviour::End;
+  size_t common = std::min(before.effects.size(), after.effects.size());
+  for (size_t n = 0; n < common; ++n)
+    if (before.effects[n] != after.effects[n] && before.effects[n].find("undef") == std::string::npos)
+      return format("effect {}: `{}` before, `{}` after", n, before.effects[n], after.effects[n]);
+  if (before.end == End::kUndefined || before.end == End::kOutOfSteps) {
+    const bool missing = after.end != End::kOutOfSteps && after.effects.size() < before.effects.size();
+    return missing ? format("only {} effects after", after.effects.size()) : "";
+  }
+  if (after.end == End::kOutOfSteps) return "ended before, does not end after";
+  if (before.effects.size() != after.effects.size())
+    return format("{} effects before, {} after", before.effects.size(), after.effects.size());
+  if (before.end == End::kReturnedNothing) return "";
+  if (after.end != End::kReturned) return format("returned {:#x} before, nothing after", before.result);
+  if (before.result != after.result)
+    return format("returned {:#x} before, {:#x} after", before.result, after.result);
+  return "";
+}
+
+}  // namespace epass

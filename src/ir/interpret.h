@@ -1,0 +1,42 @@
+#pragma once
+// Runs a function in SSA form on made-up memory and calls, to judge a pass: what it does before and after
+// must agree. Everything unknown (memory, results of calls, addresses of symbols, CO-RE constants) comes from
+// a seed.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ir/function.h"
+
+namespace epass {
+
+struct InterpretOptions {
+  uint64_t seed = 0;
+  uint64_t steps = 100000;  // instructions until it gives up
+  uint32_t may_goto_budget = 8;
+};
+
+struct Behaviour {
+  enum class End : uint8_t {
+    kReturned,
+    kReturnedNothing,  // the register was never written
+    kOutOfSteps,
+    kUndefined,  // a branch or an address depends on `undef`, or an `unreachable` was reached
+  };
+  End end = End::kOutOfSteps;
+  uint64_t result = 0;
+  // What others can see, in order: stores outside of the frame, atomics, calls with their arguments.
+  std::vector<std::string> effects = {};
+};
+
+// Parameters of the entry without argument get seeded values.
+Behaviour interpret(const Function& fn, const Symbols& symbols, std::span<const uint64_t> args,
+                    InterpretOptions options = {});
+
+// Whether `after` does what `before` does; "" or what differs first. What `before` leaves undefined may
+// become anything.
+std::string difference(const Behaviour& before, const Behaviour& after);
+
+}  // namespace epass
