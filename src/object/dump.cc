@@ -178,17 +178,34 @@ Result<std::vector<bpf::Insn>> join_flat(const bpf::Program& program,
     std::span<const bpf::Attachment> attachments;
   };
   std::vector<Part> parts;
-  std::vector<int64_t> start;
-  int64_t at = 0;
   for (uint32_t n = 0; n < program.functions.size(); ++n) {
     const bpf::Function& fn = program.functions[bpf::FunctionId{n}];
     auto it = changed.find(bpf::FunctionId{n});
     parts.push_back(it == changed.end() ? Part{fn.insns, fn.attachments}
                                         : Part{it->second.insns, it->second.attachments});
+  }
+  // Functions that nothing refers to any more are left out: the verifier refuses code that it cannot reach.
+  std::vector<uint8_t> used(parts.size());
+  std::vector<uint32_t> work{0};
+  used[0] = 1;
+  while (!work.empty()) {
+    const Part& part = parts[work.back()];
+    work.pop_back();
+    for (const bpf::Attachment& a : part.attachments) {
+      bpf::FunctionId to = program.symbols[a.symbol].function;
+      if (to && !used[to.index]) used[to.index] = 1, work.push_back(to.index);
+    }
+  }
+  std::vector<int64_t> start;
+  int64_t at = 0;
+  for (uint32_t n = 0; n < parts.size(); ++n) {
+    if (!used[n]) parts[n] = {};
     start.push_back(at);
-    at += int64_t(parts.back().insns.size());
+    at += int64_t(parts[n].insns.size());
     if (!offsets) continue;
-    for (uint32_t i = 0; i < parts.back().insns.size(); ++i)
+    const bpf::Function& fn = program.functions[bpf::FunctionId{n}];
+    auto it = changed.find(bpf::FunctionId{n});
+    for (uint32_t i = 0; i < parts[n].insns.size(); ++i)
       offsets->push_back(fn.section_insn + (it == changed.end() ? i : it->second.origin[i]));
   }
   std::vector<bpf::Insn> out;
