@@ -1,0 +1,42 @@
+// Running programs and comparing what they did.
+
+#include <algorithm>
+
+#include "base/format.h"
+#include "vm/interpreter.h"
+
+namespace epass::vm {
+
+using namespace bpf;
+
+Outcome run(const bpf::Program& program, FunctionId entry, const Input& input, const Options& options) {
+  return Interpreter(program, input, options).run(entry);
+}
+
+std::string difference(const Outcome& a, const Outcome& b) {
+  if (a.read_undefined || b.read_undefined) return "";
+  if (a.error == "budget used up" || b.error == "budget used up") return "";
+  for (size_t n = 0; n < std::min(a.events.size(), b.events.size()); ++n)
+    if (a.events[n] != b.events[n])
+      return format("event {}: {} against {}, or its arguments", n, a.events[n].what, b.events[n].what);
+  if (a.events.size() != b.events.size())
+    return format("{} events against {}", a.events.size(), b.events.size());
+  if (a.error.empty() != b.error.empty()) return format("one ends with an error: {}{}", a.error, b.error);
+  if (!a.error.empty()) return "";
+  if (a.r0 != b.r0) return format("returns {:#x} against {:#x}", a.r0, b.r0);
+  if (a.packet != b.packet) return "the packets differ";
+  if (a.memory != b.memory) return "maps or global data differ";
+  return "";
+}
+
+bpf::Program with_code(const bpf::Program& program, const std::map<FunctionId, NewCode>& changed) {
+  bpf::Program out = program;
+  for (const auto& [id, code] : changed) {
+    bpf::Function& fn = out.functions[id];
+    fn.insns = code.insns;
+    fn.attachments = code.attachments;
+  }
+  return out;
+}
+
+}  // namespace epass::vm
