@@ -1,3 +1,5 @@
+// Reading BTF and .BTF.ext; every offset is checked, since objects may be damaged.
+
 #include "object/btf.h"
 
 #include <charconv>
@@ -14,11 +16,15 @@ enum Kind : uint32_t {
   kStruct = 4,
   kUnion = 5,
   kEnum = 6,
+  kTypedef = 8,
+  kRestrict = 11,
   kFunc = 12,
   kFuncProto = 13,
   kVar = 14,
   kDatasec = 15,
+  kFloat = 16,
   kDeclTag = 17,
+  kTypeTag = 18,
   kEnum64 = 19,
   kLastKind = 19,
 };
@@ -148,6 +154,63 @@ std::vector<uint64_t> Btf::map_members(std::string_view name) const {
     if (defines_map) found.insert(found.end(), members.begin(), members.end());
   }
   return found;
+}
+
+std::map<std::string_view, uint32_t> Btf::variables() const {
+  std::map<std::string_view, uint32_t> found;
+  for (uint32_t id = 1; id < offsets_.size(); ++id)
+    if (type(id).kind() == kVar) found.try_emplace(type_name(id), type(id).size_or_type);
+  return found;
+}
+
+// Typedefs and qualifiers off; damaged types may form a circle.
+uint32_t Btf::skip_modifiers(uint32_t id) const {
+  for (int k = 0; k < 32; ++k) {
+    Type t = type(id);
+    if ((t.kind() < kTypedef || t.kind() > kRestrict) && t.kind() != kTypeTag) break;
+    id = t.size_or_type;
+  }
+  return id;
+}
+
+std::optional<uint32_t> Btf::size_of(uint32_t id) const {
+  uint64_t count = 1;
+  for (int k = 0; k < 32; ++k) {
+    id = skip_modifiers(id);
+    Type t = type(id);
+    switch (t.kind()) {
+      case kPtr: return uint32_t(count * 8);
+      case kInt:
+      case kStruct:
+      case kUnion:
+      case kEnum:
+      case kFloat:
+      case kEnum64: return uint32_t(count * t.size_or_type);
+      case kArray:
+        count *= read_le<uint32_t>(data_, offsets_[id] + 20).value_or(0);
+        id = read_le<uint32_t>(data_, offsets_[id] + 12).value_or(0);
+        break;
+      default: return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<uint32_t> Btf::map_number(uint32_t id, std::string_view name) const {
+  id = skip_modifiers(id);
+  Type map = type(id);
+  if (map.kind() != kStruct) return std::nullopt;
+  for (uint32_t n = 0; n < map.count(); ++n) {
+    uint64_t at = offsets_[id] + 12 + uint64_t(n) * 12;
+    if (string(*read_le<uint32_t>(data_, at)) != name) continue;
+    uint32_t member = skip_modifiers(*read_le<uint32_t>(data_, at + 4));
+    if (type(member).kind() != kPtr) return std::nullopt;
+    if (name == "key" || name == "value") return size_of(type(member).size_or_type);
+    uint32_t array = skip_modifiers(type(member).size_or_type);  // a number is the length of an array
+    if (type(array).kind() != kArray) return std::nullopt;
+    return read_le<uint32_t>(data_, offsets_[array] + 20);
+  }
+  return std::nullopt;
 }
 
 Result<BtfExt> BtfExt::parse(Bytes data) {

@@ -1,6 +1,7 @@
 #pragma once
 // Just enough of BTF (Documentation/bpf/btf.rst): names, function prototypes, and .BTF.ext as records.
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,7 +30,14 @@ class Btf {
   // `type`).
   std::vector<uint64_t> map_members(std::string_view name) const;
 
+  // Types of global variables, by name.
+  std::map<std::string_view, uint32_t> variables() const;
+  // What member `name` of map definition `id` says: a number, or the size of the type it points to.
+  std::optional<uint32_t> map_number(uint32_t id, std::string_view name) const;
+
  private:
+  uint32_t skip_modifiers(uint32_t id) const;
+  std::optional<uint32_t> size_of(uint32_t id) const;
   struct Type {
     uint32_t name = 0, info = 0, size_or_type = 0;
     uint32_t kind() const { return info >> 24 & 0x1f; }

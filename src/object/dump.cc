@@ -1,3 +1,5 @@
+// Reading and writing bytecode without a container.
+
 #include "object/dump.h"
 
 #include <algorithm>
@@ -120,6 +122,9 @@ Result<bpf::Program> split_flat(std::vector<bpf::Insn> insns, std::string name) 
   }
   std::ranges::sort(starts);
   starts.erase(std::ranges::unique(starts).begin(), starts.end());
+  for (uint32_t i = 0; i < size; i += bpf::records(insns[i]))
+    if (bpf::is_ld_imm64(insns[i]) && std::ranges::binary_search(starts, i + 1))
+      return fail("call-range", "a call leads to the second half of this ld_imm64", {.insn = i});
   bpf::Program program;
   program.name = name;
   std::vector<bpf::SymbolId> function_symbols;

@@ -16,9 +16,13 @@ struct WriteOptions {
 struct Map {
   std::string name = {};
   bool legacy = false;                                                          // SEC("maps") instead of BTF
-  uint32_t type = 0, key_size = 0, value_size = 0, max_entries = 0, flags = 0;  // of legacy maps
+  uint32_t type = 0, key_size = 0, value_size = 0, max_entries = 0, flags = 0;  // 0 also if unknown
   uint32_t inner_index = UINT32_MAX;  // legacy maps of maps: the inner one, in order of the section
 };
+
+bool is_map_section(std::string_view name);
+// In the order of their sections.
+std::vector<Map> read_maps(const ElfFile& elf, const Btf* btf);
 
 struct SourceLine {
   uint32_t insn = 0;  // first record of the function that belongs to it

@@ -3,6 +3,8 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 
 #include "base/format.h"
 #include "bpf/program_type.h"
@@ -14,10 +16,6 @@ namespace {
 
 std::unexpected<Error> bad(std::string code, std::string message, Place where = {}) {
   return fail(std::move(code), std::move(message), std::move(where));
-}
-
-bool is_map_section(std::string_view name) {
-  return name == "maps" || name == ".maps" || name.starts_with("maps/");
 }
 
 }  // namespace
@@ -38,12 +36,11 @@ class ObjectReader {
       if (s.type == SHT_REL)
         if (auto ok = read_code_relocations(s); !ok) return ok;
     if (auto ok = resolve_unrelocated(); !ok) return ok;
-    for (uint32_t n = 0; n < program_.functions.size(); ++n)
-      std::ranges::sort(program_.functions[bpf::FunctionId{n}].attachments, {}, &bpf::Attachment::insn);
+    if (auto ok = sort_attachments(); !ok) return ok;
     find_jump_tables();
     find_core_records();
     find_address_taken();
-    find_maps();
+    o_.maps_ = read_maps(elf_, o_.btf_.get());
     return {};
   }
 
@@ -80,14 +77,20 @@ class ObjectReader {
       for (const ElfSymbol& s : elf_.symbols) {
         if (s.section != n || s.type() != type || s.value % 8 || s.value / 8 >= size) continue;
         if (type == STT_NOTYPE && s.binding() == STB_LOCAL) continue;
-        uint64_t end = s.size && s.size % 8 == 0 ? s.value / 8 + s.size / 8 : size;
-        starts.push_back({uint32_t(s.value / 8), uint32_t(std::min<uint64_t>(end, size)), s.name,
-                          s.binding() != STB_LOCAL, s.other == STV_HIDDEN || s.other == STV_INTERNAL});
+        uint64_t length = s.size % 8 == 0 ? s.size / 8 : 0;  // 0: unknown, up to the next symbol
+        uint64_t end = length < size - s.value / 8 ? s.value / 8 + length : size;
+        starts.push_back({uint32_t(s.value / 8), uint32_t(end), s.name, s.binding() != STB_LOCAL,
+                          s.other == STV_HIDDEN || s.other == STV_INTERNAL});
       }
       if (!starts.empty()) break;
     }
     if (starts.empty()) starts.push_back({0, size, elf_.sections[n].name, true, false});
     std::ranges::stable_sort(starts, {}, &Start::begin);
+    uint32_t next = size;
+    for (size_t k = starts.size(); k-- > 0;) {
+      if (k + 1 < starts.size() && starts[k + 1].begin > starts[k].begin) next = starts[k + 1].begin;
+      if (starts[k].end == starts[k].begin) starts[k].end = next;
+    }
     return starts;
   }
 
@@ -151,9 +154,9 @@ class ObjectReader {
     }
   }
 
-  // One program symbol for each (ELF symbol, function it leads to).
+  // One program symbol for each (ELF symbol, function it leads to, use as a callee or as an address).
   bpf::SymbolId intern(uint32_t elf_symbol, bpf::Symbol symbol, uint32_t type) {
-    auto [it, is_new] = interned_.try_emplace({elf_symbol, symbol.function.index});
+    auto [it, is_new] = interned_.try_emplace({elf_symbol, symbol.function.index, symbol.kind});
     if (is_new) {
       symbol.external = elf_symbol;
       it->second = program_.symbols.add(std::move(symbol));
@@ -201,7 +204,11 @@ class ObjectReader {
     bpf::Symbol symbol{.name = elf_symbol.name, .weak = elf_symbol.binding() == STB_WEAK};
     if (elf_symbol.section == SHN_UNDEF) {
       symbol.kind = is_call ? Kind::kKfunc : Kind::kKsym;
-      if (o_.btf_) symbol.signature = o_.btf_->signature_of(symbol.name);
+      if (o_.btf_) {
+        auto [it, is_new] = signatures_.try_emplace(symbol.name);
+        if (is_new) it->second = o_.btf_->signature_of(symbol.name);
+        symbol.signature = it->second;
+      }
     } else if (elf_symbol.section < elf_.sections.size()) {
       const std::string& section = elf_.sections[elf_symbol.section].name;
       if (symbol.name.empty()) symbol.name = section;
@@ -238,10 +245,10 @@ class ObjectReader {
 
   // Code that something refers to in its middle must not move against its surroundings.
   void freeze(const Object::CodeSection& code) {
+    if (!frozen_.insert(code.section).second) return;
     for (const Object::Part& p : code.parts)
       if (p.function && program_.functions[p.function].keep_reason.empty())
-        program_.functions[p.function].keep_reason =
-            "something refers to the middle of a function in its section";
+        program_.functions[p.function].keep_reason = "code in its section jumps or calls across functions";
   }
 
   void fill_targets(bpf::Symbol& symbol, const ElfSymbol& elf_symbol, bpf::Function& fn) {
@@ -267,7 +274,12 @@ class ObjectReader {
     for (uint32_t c = 0; c < o_.code_.size(); ++c) {
       const Object::CodeSection& code = o_.code_[c];
       for (const Object::Part& part : code.parts) {
-        if (!part.function) continue;
+        if (!part.function) {
+          // What calls from here, or jumps, cannot follow: nothing beside it moves.
+          for (uint32_t i = part.begin; i < part.end; ++i)
+            if (bpf::is_jmp(code.insns[i].code)) freeze(code);
+          continue;
+        }
         bpf::Function& fn = program_.functions[part.function];
         std::vector<uint8_t> attached(fn.insns.size());
         for (const bpf::Attachment& a : fn.attachments) attached[a.insn] = 1;
@@ -275,6 +287,7 @@ class ObjectReader {
           bpf::Insn insn = fn.insns[i];
           bool call = insn.code == bpf::kCodeCall && insn.src() == bpf::kLocalCall;
           bool address = bpf::is_ld_imm64(insn) && insn.src() == bpf::kFuncPtr;
+          if (leaves(fn, i)) freeze(code);
           if (attached[i]) continue;
           if (!call && !address) {
             if (bpf::is_ld_imm64(insn) && insn.src())
@@ -317,6 +330,13 @@ class ObjectReader {
     return {};
   }
 
+  static bool leaves(const bpf::Function& fn, uint32_t i) {
+    bpf::Insn insn = fn.insns[i];
+    if (!bpf::is_conditional_jump(insn.code) && !bpf::is_unconditional_jump(insn.code)) return false;
+    int64_t target = bpf::jump_target(insn, i);
+    return target < 0 || target >= int64_t(fn.insns.size());
+  }
+
   // A number that only the kernel or a loader understands.
   void attach_number(bpf::Function& fn, uint32_t i, bpf::Insn insn) {
     bool call = !bpf::is_ld_imm64(insn);
@@ -328,6 +348,18 @@ class ObjectReader {
       o_.relocation_type_.push_back(0);
     }
     fn.attachments.push_back({i, it->second});
+  }
+
+  Result<void> sort_attachments() {
+    for (uint32_t n = 0; n < program_.functions.size(); ++n) {
+      bpf::Function& fn = program_.functions[bpf::FunctionId{n}];
+      std::ranges::stable_sort(fn.attachments, {}, &bpf::Attachment::insn);
+      auto twice = std::ranges::adjacent_find(fn.attachments, {}, &bpf::Attachment::insn);
+      if (twice == fn.attachments.end()) continue;
+      return bad("elf-relocation", "two relocations for one instruction",
+                 {.section = fn.section, .function = fn.name, .insn = twice->insn});
+    }
+    return {};
   }
 
   void find_jump_tables() {
@@ -378,41 +410,26 @@ class ObjectReader {
       for (const ElfRelocation& r : *list) {
         const ElfSymbol& symbol = elf_.symbols[r.symbol];
         const Object::CodeSection* code = code_section(symbol.section);
-        const Object::Part* part = code ? part_at(*code, symbol.value / 8) : nullptr;
+        if (!code) continue;
+        Bytes data = elf_.sections[table.info].data;
+        uint64_t addend = r.type == kR64Abs64 ? read_le<uint64_t>(data, r.offset).value_or(0)
+                                              : read_le<uint32_t>(data, r.offset).value_or(0);
+        const Object::Part* part = part_at(*code, symbol.value / 8 + addend / 8);
         if (part && part->function && !program_.functions[part->function].is_entry)
           program_.functions[part->function].is_callback = true;
       }
     }
   }
 
-  void find_maps() {
-    std::vector<const ElfSymbol*> order;
-    for (const ElfSymbol& s : elf_.symbols) order.push_back(&s);
-    std::ranges::stable_sort(order, {}, [](const ElfSymbol* s) { return std::pair(s->section, s->value); });
-    for (const ElfSymbol* symbol : order) {
-      const ElfSymbol& s = *symbol;
-      if (s.section == SHN_UNDEF || s.section >= elf_.sections.size() || s.type() == STT_SECTION ||
-          s.name.empty())
-        continue;
-      const ElfSection& section = elf_.sections[s.section];
-      if (!is_map_section(section.name)) continue;
-      Map map{.name = s.name, .legacy = section.name != ".maps"};
-      if (map.legacy) {
-        auto field = [&](uint64_t n) { return read_le<uint32_t>(section.data, s.value + 4 * n).value_or(0); };
-        map.type = field(0), map.key_size = field(1), map.value_size = field(2), map.max_entries = field(3),
-        map.flags = field(4);
-      }
-      o_.maps_.push_back(std::move(map));
-    }
-  }
-
   Object& o_;
   ElfFile& elf_;
   bpf::Program& program_;
-  std::map<std::pair<uint32_t, uint32_t>, bpf::SymbolId> interned_;
+  std::map<std::tuple<uint32_t, uint32_t, bpf::Symbol::Kind>, bpf::SymbolId> interned_;
   std::map<uint32_t, bpf::SymbolId> local_;
   std::map<std::string, bpf::SymbolId> numbers_;
+  std::map<std::string, std::optional<bpf::Signature>, std::less<>> signatures_;
   std::vector<bpf::FunctionId> called_;
+  std::set<uint32_t> frozen_;  // code sections
 };
 
 Result<Object> Object::parse(std::vector<uint8_t> bytes, std::string name) {
@@ -430,64 +447,6 @@ Result<Object> Object::parse(std::vector<uint8_t> bytes, std::string name) {
   Error error = elf.error();
   error.where.object = name;
   return fail(std::move(error));
-}
-
-std::string Object::license() const {
-  for (const ElfSection& s : elf_.sections)
-    if (s.name == "license") return std::string(s.data.begin(), std::ranges::find(s.data, 0));
-  return "GPL";
-}
-
-std::string Object::section_of(const bpf::Symbol& symbol) const {
-  if (symbol.external >= elf_.symbols.size() || elf_.symbols[symbol.external].section >= elf_.sections.size())
-    return "";
-  return elf_.sections[elf_.symbols[symbol.external].section].name;
-}
-
-Bytes Object::section_data(const std::string& name) const {
-  static const std::vector<uint8_t> kZeros(1 << 20);
-  for (const ElfSection& s : elf_.sections)
-    if (s.name == name)
-      return s.type == SHT_NOBITS ? Bytes(kZeros).first(std::min<size_t>(s.size, kZeros.size()))
-                                  : Bytes(s.data);
-  return {};
-}
-
-uint64_t Object::symbol_offset(bpf::SymbolId id) const {
-  uint32_t external = program_.symbols[id].external;
-  return external < elf_.symbols.size() ? elf_.symbols[external].value : 0;
-}
-
-std::vector<SourceLine> Object::source_lines(bpf::FunctionId id) const {
-  std::vector<SourceLine> lines;
-  const bpf::Function& fn = program_.functions[id];
-  if (!ext_) return lines;
-  for (const ExtSection& s : ext_->tables[BtfExt::kLineInfo].sections) {
-    if (btf_->string(s.name) != fn.section) continue;
-    for (const ExtRecord& r : s.records) {
-      auto line = line_record(r);
-      uint32_t at = r.offset / 8;
-      if (!line || at < fn.section_insn || at >= fn.section_insn + fn.insns.size()) continue;
-      lines.push_back({at - fn.section_insn, btf_->string(line->file), btf_->string(line->text), line->line,
-                       line->column});
-    }
-  }
-  std::ranges::stable_sort(lines, {}, &SourceLine::insn);
-  return lines;
-}
-
-std::string Object::core_text(uint32_t id) const {
-  static constexpr const char* kKinds[] = {"byte_off",    "byte_size",  "field_exists",   "signed",
-                                           "lshift_u64",  "rshift_u64", "local_type_id",  "target_type_id",
-                                           "type_exists", "type_size",  "enumval_exists", "enumval_value",
-                                           "type_matches"};
-  if (!ext_ || id >= core_places_.size()) return "?";
-  const ExtRecord& r =
-      ext_->tables[BtfExt::kCoreRelo].sections[core_places_[id].section].records[core_places_[id].record];
-  uint32_t type = read_le<uint32_t>(r.rest, 0).value_or(0), access = read_le<uint32_t>(r.rest, 4).value_or(0),
-           kind = read_le<uint32_t>(r.rest, 8).value_or(0);
-  return format("{} {}", kind < std::size(kKinds) ? kKinds[kind] : "?",
-                btf_->access_text(type, btf_->string(access)));
 }
 
 }  // namespace epass::object

@@ -99,16 +99,25 @@ class ObjectWriter {
         uint32_t at = starts_[c][k] + a.insn;
         const bpf::Symbol& symbol = o_.program_.symbols[a.symbol];
         if (symbol.kind == bpf::Symbol::Kind::kFunc && symbol.function) {
-          uint32_t target = function_start_[symbol.function.index];
+          int64_t target = function_start_[symbol.function.index];
+          bool call = out[at].code == bpf::kCodeCall;
           if (symbol.external == UINT32_MAX) {
-            out[at].imm = int32_t(int64_t(target) - int64_t(at) - 1);
-          } else if (elf_.symbols[symbol.external].type() == STT_SECTION) {
-            bool call = out[at].code == bpf::kCodeCall;
-            out[at].imm = call ? int32_t(target) - 1 : int32_t(target * 8);
+            out[at].imm = int32_t(target - int64_t(at) - 1);
+          } else {
+            // The distance from the symbol, which for a section is its start.
+            const ElfSymbol& base = o_.elf_.symbols[symbol.external];
+            const size_t* base_code = code_index(base.section);
+            if (base_code && base.type() != STT_SECTION)
+              target -= moved(*base_code, uint32_t(base.value / 8));
+            out[at].imm = int32_t(call ? target - 1 : target * 8);
           }
         }
-        if (symbol.external != UINT32_MAX)
-          relocations_[c].push_back({uint64_t(at) * 8, symbol.external, o_.relocation_type_[a.symbol.index]});
+        if (symbol.external == UINT32_MAX) continue;
+        // One symbol may be called and have its address taken.
+        uint32_t type = o_.relocation_type_[a.symbol.index];
+        if (type == kR64_64 || type == kR64_32)
+          type = bpf::is_ld_imm64(out[at]) ? kR64_64 : out[at].code == bpf::kCodeCall ? kR64_32 : type;
+        relocations_[c].push_back({uint64_t(at) * 8, symbol.external, type});
       }
     }
     ElfSection& section = elf_.sections[code.section];
@@ -127,10 +136,9 @@ class ObjectWriter {
         auto old = read_relocations(o_.elf_, table);
         if (!old) return fail(old.error());
         for (const ElfRelocation& r : *old) {
-          auto part = std::ranges::find_if(o_.code_[c].parts, [&](const Object::Part& p) {
-            return r.offset / 8 >= p.begin && r.offset / 8 < p.end;
-          });
-          if (part != o_.code_[c].parts.end() && !part->function)
+          const auto& parts = o_.code_[c].parts;
+          auto part = std::ranges::upper_bound(parts, r.offset / 8, {}, &Object::Part::begin);
+          if (part != parts.begin() && r.offset / 8 < std::prev(part)->end && !std::prev(part)->function)
             fresh.push_back({uint64_t(moved(c, uint32_t(r.offset / 8))) * 8, r.symbol, r.type});
         }
         std::ranges::stable_sort(fresh, {}, &ElfRelocation::offset);
@@ -169,6 +177,9 @@ class ObjectWriter {
       for (const bpf::Attachment& a : fn.attachments) {
         const bpf::Symbol& symbol = o_.program_.symbols[a.symbol];
         if (symbol.kind != bpf::Symbol::Kind::kJumpTable || symbol.external == UINT32_MAX) continue;
+        // The new code may have lost the jump, and the table with it.
+        if (std::ranges::find(code.attachments, a.symbol, &bpf::Attachment::symbol) == code.attachments.end())
+          continue;
         const ElfSymbol& place = o_.elf_.symbols[symbol.external];
         for (size_t n = 0; n < symbol.targets.size(); ++n) {
           auto to = std::ranges::lower_bound(code.table_targets, symbol.targets[n], {},
@@ -212,9 +223,10 @@ class ObjectWriter {
   // The new place of an end: of the part that ends there, or of the record.
   uint32_t end_of(size_t c, uint32_t end) const {
     const auto& parts = o_.code_[c].parts;
-    for (size_t k = 0; k < parts.size(); ++k)
-      if (parts[k].end == end) return k + 1 < parts.size() ? starts_[c][k + 1] : new_size_[c];
-    return moved(c, end);
+    auto part = std::ranges::lower_bound(parts, end, {}, &Object::Part::end);
+    if (part == parts.end() || part->end != end) return moved(c, end);
+    size_t next = size_t(part - parts.begin()) + 1;
+    return next < parts.size() ? starts_[c][next] : new_size_[c];
   }
 
   Result<void> write_btf_ext() {
@@ -292,9 +304,13 @@ class ObjectWriter {
       }
       const ExtRecord* current = nullptr;
       for (uint32_t n = 0; n < code->insns.size(); n += bpf::records(code->insns[n])) {
-        auto r = std::upper_bound(first, last, (p.begin + code->origin[n]) * 8,
+        // What comes from nowhere belongs to what stands before it.
+        if (n && code->origin[n] >= p.end - p.begin) continue;
+        uint32_t origin = code->origin[n] < p.end - p.begin ? code->origin[n] : 0;
+        auto r = std::upper_bound(first, last, (p.begin + origin) * 8,
                                   [](uint32_t at, const ExtRecord& x) { return at < x.offset; });
-        if (r == first) continue;
+        if (r == first && (n || first == last)) continue;
+        if (r == first) ++r;  // the kernel wants a line for the first instruction
         const ExtRecord* line = &*std::prev(r);
         if (line == current) continue;
         current = line;
@@ -311,7 +327,14 @@ class ObjectWriter {
         core_symbols_.empty() ? o_.ext_->tables[BtfExt::kCoreRelo].sections : core_symbols_;
     for (size_t k = 0; k < o_.code_[c].parts.size(); ++k) {
       const Object::Part& p = o_.code_[c].parts[k];
-      if (!p.function) continue;
+      if (!p.function) {
+        for (const ExtRecord& r : sections[section].records)
+          if (r.offset / 8 >= p.begin && r.offset / 8 < p.end) {
+            out.push_back(r);
+            out.back().offset = moved(c, r.offset / 8) * 8;
+          }
+        continue;
+      }
       const bpf::NewCode* code = new_code(p.function);
       for (const bpf::CoreRecord& r : code ? code->core : o_.program_.functions[p.function].core) {
         const Object::CorePlace& place = o_.core_places_[r.id];
@@ -335,11 +358,23 @@ class ObjectWriter {
   mutable size_t found_ = 0;
 };
 
+// Equal instructions may refer to different symbols.
+static bool is_same(const bpf::NewCode& code, const bpf::Function& fn) {
+  return code.insns == fn.insns &&
+         std::ranges::equal(code.attachments, fn.attachments,
+                            [](const bpf::Attachment& a, const bpf::Attachment& b) {
+                              return a.insn == b.insn && a.symbol == b.symbol;
+                            }) &&
+         std::ranges::equal(code.core, fn.core, [](const bpf::CoreRecord& a, const bpf::CoreRecord& b) {
+           return a.insn == b.insn && a.id == b.id;
+         });
+}
+
 Result<std::vector<uint8_t>> Object::write(const std::map<bpf::FunctionId, bpf::NewCode>& changed,
                                            WriteOptions options) const {
   std::map<bpf::FunctionId, bpf::NewCode> real;
   for (const auto& [id, code] : changed)
-    if (code.insns != program_.functions[id].insns) real[id] = code;
+    if (!is_same(code, program_.functions[id])) real[id] = code;
   if (real.empty()) return bytes_;
   return ObjectWriter(*this, real, options).run();
 }
