@@ -170,6 +170,8 @@ void Function::compact_aliases() {
         for (Value& v : args(edge(i, n))) settle(v);
     }
   }
+  // Nothing refers to a replaced value any more. A parameter among them is an unused parameter again.
+  for (uint32_t n = 0; n < values.size(); ++n) values[Value{n}].alias = {};
 }
 
 Value Function::source(Value v) const {

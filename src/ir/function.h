@@ -188,7 +188,8 @@ class Function {
     while (values[v].alias) v = values[v].alias;
     return v;
   }
-  // Rewrites every operand and argument to what it resolves to. The manager calls it after each pass.
+  // Rewrites every operand and argument to what it resolves to, and forgets the replacements. The manager
+  // calls it after each pass.
   void compact_aliases();
 
   Home home(Value v) const { return values[v].home; }

@@ -99,13 +99,15 @@ class Printer {
     }
   }
 
-  std::string name(Value v) const { return format("v{}", value_number_[fn_.resolve(v)]); }
+  std::string name(Value v) const { return defined_name(fn_.resolve(v)); }
+  // Where it is made, a value stands for itself even if it has been replaced.
+  std::string defined_name(Value v) const { return format("v{}", value_number_[v]); }
 
   void block(Block b) {
     std::string text = format("b{}", block_number_[b]);
     auto params = fn_.params(b);
     for (size_t n = 0; n < params.size(); ++n) {
-      text += (n ? ", " : "(") + name(params[n]);
+      text += (n ? ", " : "(") + defined_name(params[n]);
       if (fn_.home(params[n])) text += ":" + home_text(fn_.home(params[n]));
     }
     if (!params.empty()) text += ")";
@@ -144,7 +146,7 @@ class Printer {
     const InstData& d = fn_.insts[i];
     const OpcodeInfo& op = info(d.op);
     std::string text = "  ";
-    if (d.result) text += name(d.result) + " = ";
+    if (d.result) text += defined_name(d.result) + " = ";
     text += is_call(d.op) && d.op != Opcode::CallX ? "call" : op.mnemonic;
     if ((op.fields & kWidth) && d.width == Width::k32) text += ".32";
     if (op.fields & kSize) text.append(".").append(size_text(d.size));
