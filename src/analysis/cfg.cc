@@ -49,43 +49,4 @@ Cfg::Cfg(const Function& fn) {
   });
 }
 
-Dominators::Dominators(const Function& fn, const Cfg& cfg) {
-  if (cfg.rpo.empty()) return;
-  Block entry = fn.entry();
-  std::vector<uint32_t> idom(cfg.rpo.size(), UINT32_MAX);
-  idom[0] = 0;
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (uint32_t k = 1; k < cfg.rpo.size(); ++k) {
-      uint32_t best = UINT32_MAX;
-      for (Edge e : cfg.incoming(cfg.rpo[k])) {
-        uint32_t p = cfg.number(cfg.source(e));
-        if (idom[p] == UINT32_MAX) continue;
-        if (best == UINT32_MAX) {
-          best = p;
-          continue;
-        }
-        while (best != p) {
-          while (best > p) best = idom[best];
-          while (p > best) p = idom[p];
-        }
-      }
-      if (idom[k] != best) idom[k] = best, changed = true;
-    }
-  }
-  // Interval numbers: sizes of subtrees bottom-up, then starts top-down.
-  std::vector<uint32_t> size(idom.size(), 1), start(idom.size(), 0), next(idom.size(), 1);
-  for (size_t k = idom.size(); k-- > 1;) size[idom[k]] += size[k];
-  for (size_t k = 1; k < idom.size(); ++k) {
-    start[k] = start[idom[k]] + next[idom[k]];
-    next[idom[k]] += size[k];
-  }
-  for (size_t k = 0; k < idom.size(); ++k) {
-    Block b = cfg.rpo[k];
-    if (b != entry) idom_.at(b) = cfg.rpo[idom[k]];
-    first_.at(b) = start[k];
-    last_.at(b) = start[k] + size[k] - 1;
-  }
-}
-
 }  // namespace epass

@@ -1,6 +1,6 @@
 #pragma once
-// Control flow derived from the function: edges into each block, orders, dominators. Plain data, made when
-// asked for.
+// Control flow derived from the function: edges into each block, and an order. Plain data, made when asked
+// for. ir/dominators.h has the dominators.
 
 #include <vector>
 
@@ -24,18 +24,6 @@ struct Cfg {
   ListPool<Edge> incoming_;
   SideTable<Edge, Block> sources_;
   SideTable<Block, uint32_t> number_ = SideTable<Block, uint32_t>(UINT32_MAX);
-};
-
-// Immediate dominators of reachable blocks (Cooper, Harvey, Kennedy: "A simple, fast dominance algorithm").
-struct Dominators {
-  Dominators(const Function& fn, const Cfg& cfg);
-  Block idom(Block b) const { return idom_[b]; }  // the entry has none
-  // Constant time, by interval numbers of the tree.
-  bool dominates(Block a, Block b) const { return first_[a] <= first_[b] && last_[b] <= last_[a]; }
-
- private:
-  SideTable<Block, Block> idom_;
-  SideTable<Block, uint32_t> first_ = SideTable<Block, uint32_t>(0), last_ = SideTable<Block, uint32_t>(0);
 };
 
 }  // namespace epass

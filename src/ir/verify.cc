@@ -16,6 +16,7 @@
 #include <string>
 
 #include "bpf/insn.h"
+#include "ir/dominators.h"
 
 namespace epass {
 namespace {
@@ -28,7 +29,6 @@ class Verifier {
     if (!fn_.entry()) return fail("ir", "a function without blocks");
     if (auto ok = check_slots(); !ok) return ok;
     if (auto ok = check_blocks(); !ok) return ok;
-    find_dominators();
     return check_dominance();
   }
 
@@ -126,71 +126,21 @@ class Verifier {
     return {};
   }
 
-  // Reverse post-order, immediate dominators, and interval numbers of their tree.
-  void find_dominators() {
-    std::vector<Block> order;
-    std::vector<std::pair<Block, uint32_t>> stack{{fn_.entry(), 0}};
-    number_.at(fn_.entry()) = 0;
-    while (!stack.empty()) {
-      auto& [b, n] = stack.back();
-      Inst end = fn_.terminator(b);
-      if (n == fn_.insts[end].edge_count) {
-        order.push_back(b);
-        stack.pop_back();
-        continue;
-      }
-      Block to = fn_.target(end, n++);
-      if (number_[to] == UINT32_MAX) number_.at(to) = 0, stack.push_back({to, 0});
-    }
-    uint32_t count = uint32_t(order.size());
-    std::vector<std::vector<uint32_t>> preds(count);
-    for (uint32_t k = 0; k < count; ++k) number_.at(order[k]) = count - 1 - k;
-    for (Block b : order) {
-      Inst end = fn_.terminator(b);
-      for (uint32_t n = 0; n < fn_.insts[end].edge_count; ++n)
-        preds[number_[fn_.target(end, n)]].push_back(number_[b]);
-    }
-    std::vector<uint32_t> idom(count, UINT32_MAX);
-    idom[0] = 0;
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (uint32_t k = 1; k < count; ++k) {
-        uint32_t best = UINT32_MAX;
-        for (uint32_t p : preds[k]) {
-          if (idom[p] == UINT32_MAX) continue;
-          if (best == UINT32_MAX) best = p;
-          while (best != p) (best > p ? best : p) = idom[best > p ? best : p];
-        }
-        if (idom[k] != best) idom[k] = best, changed = true;
-      }
-    }
-    first_.assign(count, 0), size_.assign(count, 1);
-    std::vector<uint32_t> next(count, 1);
-    for (uint32_t k = count; k-- > 1;) size_[idom[k]] += size_[k];
-    for (uint32_t k = 1; k < count; ++k)
-      first_[k] = first_[idom[k]] + next[idom[k]], next[idom[k]] += size_[k];
-  }
-
-  bool dominates(Block a, Block b) const {
-    uint32_t x = number_[a], y = number_[b];
-    if (x == UINT32_MAX || y == UINT32_MAX) return y == UINT32_MAX;
-    return first_[x] <= first_[y] && first_[y] < first_[x] + size_[x];
-  }
-
   Result<void> check_dominance() {
+    Dominators dominators(fn_);
     SideTable<Inst, uint32_t> position(fn_.insts.size(), 0);
     for (Block b : fn_.all_blocks()) {
       uint32_t n = 0;
       for (Inst i : fn_.insts_of(b)) position.at(i) = n++;
     }
     for (Block b : fn_.all_blocks()) {
-      if (number_[b] == UINT32_MAX) continue;
+      if (!dominators.reachable(b)) continue;
       for (Inst i : fn_.insts_of(b)) {
         auto reaches = [&](Value v) {
           const ValueData& data = fn_.values[fn_.resolve(v)];
-          if (!data.inst) return dominates(data.block, b);
+          if (!data.inst) return dominators.dominates(data.block, b);
           Block at = fn_.insts[data.inst].block;
-          return at == b ? position[data.inst] < position[i] : dominates(at, b);
+          return at == b ? position[data.inst] < position[i] : dominators.dominates(at, b);
         };
         auto check = [&](Value v) -> Result<void> {
           if (reaches(v)) return {};
@@ -209,8 +159,6 @@ class Verifier {
 
   const Function& fn_;
   Fault* fault_;
-  SideTable<Block, uint32_t> number_ = SideTable<Block, uint32_t>(UINT32_MAX);
-  std::vector<uint32_t> first_, size_;
 };
 
 }  // namespace

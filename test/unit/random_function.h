@@ -6,6 +6,7 @@
 
 #include "analysis/cfg.h"
 #include "ir/builder.h"
+#include "ir/dominators.h"
 
 namespace epass {
 
@@ -25,7 +26,7 @@ class RandomFunction {
       for (uint32_t n = pick(4); n > 0; --n) fn_.add_param(blocks_[b], home());
     for (size_t b = 0; b < blocks_.size(); ++b) terminate(b);
     Cfg cfg(fn_);
-    Dominators dominators(fn_, cfg);
+    Dominators dominators(fn_);
     available_ = SideTable<Block, std::vector<Value>>(fn_.blocks.size(), {});
     for (Block b : cfg.rpo) {
       if (b != fn_.entry()) available_.at(b) = available_[dominators.idom(b)];
