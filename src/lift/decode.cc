@@ -6,6 +6,18 @@
 
 namespace epass {
 
+static bool writes_frame_pointer(bpf::Insn insn) {
+  bool dst = insn.dst() == bpf::kFrameRegister, src = insn.src() == bpf::kFrameRegister;
+  switch (insn.cls()) {
+    case bpf::kLd: return bpf::is_ld_imm64(insn) && dst;
+    case bpf::kStx:
+      if ((insn.code & 0xe0) != bpf::kAtomic) return false;
+      if (insn.imm == bpf::kLoadAcq) return dst;
+      return src && insn.imm & bpf::kFetch && insn.imm != bpf::kCmpxchg;
+    default: return dst && (insn.cls() == bpf::kLdx || bpf::is_alu(insn.code));
+  }
+}
+
 static int64_t sext32(int32_t imm) { return imm; }
 
 Result<void> Lifter::lift_ld(bpf::Insn insn) {
@@ -23,7 +35,8 @@ Result<void> Lifter::lift_ld(bpf::Insn insn) {
     return {};
   }
   uint8_t mode = insn.code & 0xe0;
-  if (mode != bpf::kAbs && mode != bpf::kInd) return unknown(insn, "is defined by no kernel");
+  if ((mode != bpf::kAbs && mode != bpf::kInd) || bpf::access_bytes(insn.code) == 8)
+    return unknown(insn, "is defined by no kernel");
   InstData d{.op = mode == bpf::kAbs ? Opcode::LdAbs : Opcode::LdInd, .size = size_of(insn), .imm = insn.imm};
   Value context = read(6), index = mode == bpf::kInd ? read(insn.src()) : Value{};
   clobber();
@@ -63,6 +76,9 @@ Result<void> Lifter::lift_stx(bpf::Insn insn) {
     return {};
   }
   if (mode != bpf::kAtomic) return unknown(insn, "is defined by no kernel");
+  bool any_size = insn.imm == bpf::kLoadAcq || insn.imm == bpf::kStoreRel;
+  if (!any_size && bpf::access_bytes(insn.code) < 4)
+    return unknown(insn, "is an atomic operation of less than 4 bytes");
   switch (insn.imm) {
     case bpf::kLoadAcq: {
       d.op = Opcode::LoadAcquire;
@@ -217,8 +233,11 @@ Result<void> Lifter::lift_call(bpf::Insn insn) {
 
 Result<void> Lifter::lift_insn(uint32_t i) {
   bpf::Insn insn = in_.insns[i];
-  if (insn.dst() > 10 || (insn.src() > 10 && insn.cls() != bpf::kLd))
+  // The source of ld_imm64 and of calls says what they refer to.
+  bool has_src = !bpf::is_ld_imm64(insn) && insn.code != bpf::kCodeCall;
+  if (insn.dst() > bpf::kFrameRegister || (has_src && insn.src() > bpf::kFrameRegister))
     return unknown(insn, "names a register above r10");
+  if (writes_frame_pointer(insn)) return unknown(insn, "writes the frame pointer");
   switch (insn.cls()) {
     case bpf::kLd: return lift_ld(insn);
     case bpf::kLdx: return lift_ldx(insn);

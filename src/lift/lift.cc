@@ -1,5 +1,6 @@
 #include "lift/lift.h"
 
+#include "lift/frame.h"
 #include "lift/lifter.h"
 
 namespace epass {
@@ -16,7 +17,6 @@ Result<Function> Lifter::run() {
   compute_liveness(program_, in_, facts_, flow_);
   compute_dominators(flow_);
   PhiPlaces phis = place_phis(program_, in_, facts_, flow_);
-  make_frame();
   make_blocks(phis);
   exit_state_.resize(flow_.blocks.size());
   for (uint32_t b : flow_.rpo) {
@@ -25,38 +25,15 @@ Result<Function> Lifter::run() {
     exit_state_[b] = state_;
   }
   for (uint32_t b = 0; b < flow_.blocks.size(); ++b) connect(b, phis);
+  finish_frame();
   return std::move(out_);
 }
 
-void Lifter::make_frame() {
-  int deepest = 0;
-  bool used = false, unknown = false;
-  for (uint32_t i = 0; i < in_.insns.size(); i += bpf::records(in_.insns[i])) {
-    bpf::Insn insn = in_.insns[i];
-    bool base_is_src =
-        insn.cls() == bpf::kLdx ||
-        (insn.cls() == bpf::kStx && insn.code == (bpf::kStx | bpf::kAtomic | (insn.code & 0x18)) &&
-         insn.imm == bpf::kLoadAcq);
-    uint8_t base = base_is_src ? insn.src() : insn.dst();
-    if ((insn.cls() == bpf::kLdx || insn.cls() == bpf::kSt || insn.cls() == bpf::kStx) &&
-        base == bpf::kFrameRegister) {
-      used = true;
-      deepest = std::min<int>(deepest, insn.off);
-    } else if (insn.cls() != bpf::kLd && insn.src() == bpf::kFrameRegister &&
-               !(bpf::is_jmp(insn.code) && insn.code == bpf::kCodeCall)) {
-      used = unknown = true;  // its address is taken; how far it reaches is seen below
-      uint32_t next = i + 1;
-      bool simple = insn.code == (bpf::kAlu64 | bpf::kMov | bpf::kX) && next < in_.insns.size() &&
-                    in_.insns[next].code == (bpf::kAlu64 | bpf::kAdd | bpf::kK) &&
-                    in_.insns[next].dst() == insn.dst();
-      if (simple) deepest = std::min(deepest, in_.insns[next].imm);
-    }
-  }
-  if (!used) return;
-  (void)unknown;
-  deepest = std::max(deepest, -bpf::kStackSize);
-  frame_size_ = std::max(8, (-deepest + 7) & ~7);
-  frame_ = out_.slots.add({.size = uint32_t(frame_size_), .place = int16_t(-frame_size_)});
+void Lifter::finish_frame() {
+  if (!frame_) return;
+  uint32_t size = frame_bytes(out_, frame_);
+  out_.slots[frame_] = {.size = size, .place = int16_t(-int(size))};
+  for (Inst i : frame_addresses_) out_.insts[i].imm = size;
 }
 
 void Lifter::make_blocks(const PhiPlaces& phis) {

@@ -19,8 +19,8 @@ class Lifter {
  private:
   using State = std::array<Value, 10>;
 
-  // The own frame is one rigid slot, down to the deepest byte that is used through a constant offset.
-  void make_frame();
+  // The own frame is one rigid slot. Its addresses are counted from its upper end until its size is known.
+  void finish_frame();
 
   void make_blocks(const PhiPlaces& phis);
 
@@ -43,7 +43,10 @@ class Lifter {
     return v ? v : undef(r);
   }
   Value slot_address(Home home) {
-    return add({.op = Opcode::SlotAddr, .imm = frame_size_, .slot = frame_}, {}, home);
+    if (!frame_) frame_ = out_.slots.add({});
+    Value v = add({.op = Opcode::SlotAddr, .slot = frame_}, {}, home);
+    frame_addresses_.push_back(out_.def(v));
+    return v;
   }
   Value constant(int64_t imm, uint32_t core = kNoCore) {
     return add({.op = Opcode::Const, .imm = imm, .core = core}, {}, {});
@@ -124,7 +127,7 @@ class Lifter {
   Block entry_, block_;
   std::array<Value, 10> undefs_;
   Slot frame_;
-  int frame_size_ = 0;
+  std::vector<Inst> frame_addresses_;
   uint32_t index_ = 0;
   bool entry_jump_ = false;
   bool in_has_tables_ = false;

@@ -128,8 +128,9 @@ Value rewrite(Function& fn, Inst i, PassContext& context) {
 
 }  // namespace
 
-// A constant that the input wrote with two records although one does. Not under a CO-RE record: it needs its form.
-bool shorten_constant(InstData& d) {
+// A constant that the input wrote with two records although one does. Not under a CO-RE record: it needs its
+// form.
+static bool shorten_constant(InstData& d) {
   bool fits = d.imm == int32_t(d.imm) || d.imm == int64_t(uint32_t(d.imm));
   if (d.op != Opcode::Const || d.form != Form::kLdImm64 || d.core != kNoCore || !fits) return false;
   d.form = Form::kNatural;

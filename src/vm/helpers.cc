@@ -11,6 +11,7 @@ namespace epass::vm {
 namespace {
 
 constexpr uint64_t kMaxBuffer = 4096;
+constexpr uint32_t kMaxKey = 512, kMaxValue = 1 << 20;
 enum HelperId : int32_t {
   kLookup = 1,
   kUpdate = 2,
@@ -59,6 +60,9 @@ uint64_t Interpreter::map_handle(const std::string& name) {
     if (auto known = options_.maps.find(name); known != options_.maps.end()) map.info = known->second;
     if (!map.info.key_size) map.info.key_size = 4;
     if (!map.info.value_size) map.info.value_size = 4096;
+    // A damaged object may claim any size.
+    map.info.key_size = std::min(map.info.key_size, kMaxKey);
+    map.info.value_size = std::min(map.info.value_size, kMaxValue);
   }
   return kMapHandleBase + (uint64_t(number) << 32);
 }

@@ -74,6 +74,8 @@ Outcome Interpreter::run(FunctionId entry) {
     if (!r0_defined && !program_.functions[entry].insns.empty()) out_.read_undefined = true;
   }
   out_.r0 = r0;
+  out_.memory["ctx"] = hash_of(*memory_.region(kContextBase));
+  out_.memory["foreign"] = memory_.foreign_hash();
   if (auto* packet = memory_.region(kPacketBase)) out_.packet = *packet;
   if (input_.context == Context::kRaw && !input_.packet.empty()) out_.packet = *memory_.region(kContextBase);
   for (auto& [number, map] : maps_) {
@@ -129,6 +131,10 @@ bool Interpreter::call_function(uint32_t function, const std::array<uint64_t, 5>
 
 bool Interpreter::step(Frame& frame, const bpf::Function& fn, uint32_t& pc, bool& left) {
   Insn insn = fn.insns[pc];
+  bool writes_frame =
+      insn.dst() == kFrameRegister && (is_alu(insn.code) || insn.cls() == kLdx || is_ld_imm64(insn));
+  if (insn.dst() > kFrameRegister || writes_frame) return fail("writes a register that it may not");
+  if (pc + records(insn) > fn.insns.size()) return fail("ld_imm64 without its second half");
   uint32_t at = pc;
   pc += records(insn);
   switch (insn.cls()) {
@@ -184,6 +190,7 @@ bool Interpreter::alu(Frame& frame, Insn insn) {
   uint8_t op = insn.code & 0xf0;
   bool wide = insn.cls() == kAlu64;
   if (op == kEnd) {
+    if (insn.imm != 16 && insn.imm != 32 && insn.imm != 64) return fail("swap of an unknown width");
     uint64_t v = read_register(frame, insn.dst());
     if (wide || insn.code & kX)
       v = swapped(v, insn.imm);
@@ -194,7 +201,10 @@ bool Interpreter::alu(Frame& frame, Insn insn) {
   }
   uint64_t x = op == kMov ? 0 : read_register(frame, insn.dst());
   uint64_t y = insn.code & kX && op != kNeg ? read_register(frame, insn.src()) : uint64_t(int64_t(insn.imm));
-  if (op == kMov && insn.code & kX && insn.off >= 8) y = sign_extended(y, uint32_t(insn.off / 8));
+  if (op == kMov && insn.code & kX && insn.off > 1) {
+    if (insn.off != 8 && insn.off != 16 && insn.off != 32) return fail("move that extends an unknown width");
+    y = sign_extended(y, uint32_t(insn.off / 8));
+  }
   if (!wide) x = uint32_t(x), y = uint32_t(y);
   bool is_signed = insn.off == 1;
   unsigned shift = unsigned(y) & (wide ? 63 : 31);

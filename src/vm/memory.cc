@@ -66,6 +66,12 @@ bool Memory::write(uint64_t address, const void* in, uint32_t size) {
   return true;
 }
 
+uint64_t Memory::foreign_hash() const {
+  uint64_t hash = 0;
+  for (auto [address, byte] : foreign_) hash ^= mix(address, byte);  // in any order
+  return hash;
+}
+
 std::string Memory::place(uint64_t address) const {
   const auto* r = find(address);
   if (!r) return format("{:#x}", address);

@@ -24,6 +24,7 @@ class Memory {
   bool read(uint64_t address, void* out, uint32_t size) const;
   bool write(uint64_t address, const void* in, uint32_t size);
   std::string place(uint64_t address) const;  // region+offset
+  uint64_t foreign_hash() const;              // of all that was written to foreign memory
 
  private:
   struct Region {
