@@ -82,10 +82,17 @@ void Dominators::find_tree(const Function& fn, const std::vector<uint32_t>& pare
   for (uint32_t v = 2; v < count + 2; ++v) begin[v] += begin[v - 1];
   preds.resize(begin[count + 1]);
   each_edge([&](uint32_t from, uint32_t to) { preds[begin[to + 1]++] = from; });
+  idom_ = immediate_dominators(parent, begin, preds);
+}
 
+std::vector<uint32_t> immediate_dominators(const std::vector<uint32_t>& parent,
+                                           const std::vector<uint32_t>& begin,
+                                           const std::vector<uint32_t>& preds) {
+  constexpr uint32_t kNone = UINT32_MAX;
+  const auto count = uint32_t(parent.size());
+  std::vector<uint32_t> idom(count, 0);
   std::vector<uint32_t> semi(count), bucket(count, kNone), in_bucket(count, kNone);
   for (uint32_t v = 0; v < count; ++v) semi[v] = v;
-  idom_.assign(count, 0);
   Forest forest(semi);
   for (uint32_t w = count; w-- > 1;) {
     for (uint32_t k = begin[w]; k < begin[w + 1]; ++k)
@@ -94,12 +101,13 @@ void Dominators::find_tree(const Function& fn, const std::vector<uint32_t>& pare
     forest.link(parent[w], w);
     for (uint32_t v = bucket[parent[w]]; v != kNone; v = in_bucket[v]) {
       uint32_t u = forest.best(v);
-      idom_[v] = semi[u] < semi[v] ? u : parent[w];
+      idom[v] = semi[u] < semi[v] ? u : parent[w];
     }
     bucket[parent[w]] = kNone;
   }
   for (uint32_t v = 1; v < count; ++v)
-    if (idom_[v] != semi[v]) idom_[v] = idom_[idom_[v]];
+    if (idom[v] != semi[v]) idom[v] = idom[idom[v]];
+  return idom;
 }
 
 }  // namespace epass

@@ -7,6 +7,12 @@
 
 namespace epass {
 
+// Immediate dominators of a graph whose vertices are numbered in depth-first order: `parent` is that search's
+// tree, the predecessors of v are preds[begin[v]] up to begin[v + 1]. Vertex 0 is the root, and its own.
+std::vector<uint32_t> immediate_dominators(const std::vector<uint32_t>& parent,
+                                           const std::vector<uint32_t>& begin,
+                                           const std::vector<uint32_t>& preds);
+
 // Immediate dominators of reachable blocks, in near-linear time whatever the shape of the function (Lengauer,
 // Tarjan: "A fast algorithm for finding dominators in a flowgraph").
 class Dominators {

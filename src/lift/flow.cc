@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bpf/contracts.h"
+#include "ir/dominators.h"
 
 namespace epass {
 namespace {
@@ -193,12 +194,20 @@ Result<Flow> build_flow(const bpf::Program& program, const bpf::Function& fn) {
 }
 
 void compute_dominators(Flow& flow) {
-  uint32_t count = uint32_t(flow.blocks.size());
-  // Post-order by an explicit stack of (block, next successor).
-  std::vector<uint8_t> seen(count);
-  std::vector<std::pair<uint32_t, uint32_t>> stack{{0, 0}};
-  seen[0] = 1;
+  const auto count = uint32_t(flow.blocks.size());
+  // Depth-first, by an explicit stack of (block, next successor): numbers on the way in, post-order on the
+  // way out.
+  constexpr uint32_t kUnseen = UINT32_MAX;
+  std::vector<uint32_t> number(count, kUnseen), block, parent;
+  std::vector<std::pair<uint32_t, uint32_t>> stack;
+  auto visit = [&](uint32_t b, uint32_t from) {
+    number[b] = uint32_t(block.size());
+    block.push_back(b);
+    parent.push_back(from);
+    stack.push_back({b, 0});
+  };
   flow.rpo.clear();
+  visit(0, 0);
   while (!stack.empty()) {
     auto& [b, n] = stack.back();
     if (n == flow.succs(b).size()) {
@@ -206,36 +215,19 @@ void compute_dominators(Flow& flow) {
       stack.pop_back();
       continue;
     }
-    uint32_t s = flow.succs(b)[n++];
-    if (!seen[s]) seen[s] = 1, stack.push_back({s, 0});
+    const uint32_t from = number[b], s = flow.succs(b)[n++];
+    if (number[s] == kUnseen) visit(s, from);
   }
   std::ranges::reverse(flow.rpo);
-  std::vector<uint32_t> order(count);
-  for (uint32_t k = 0; k < flow.rpo.size(); ++k) order[flow.rpo[k]] = k;
-  constexpr uint32_t kUnknown = UINT32_MAX;
-  flow.idom.assign(count, kUnknown);
-  flow.idom[0] = 0;
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (uint32_t b : flow.rpo) {
-      if (b == 0) continue;
-      uint32_t best = kUnknown;
-      for (uint32_t p : flow.preds(b)) {
-        if (flow.idom[p] == kUnknown) continue;
-        if (best == kUnknown) {
-          best = p;
-          continue;
-        }
-        uint32_t x = best, y = p;
-        while (x != y) {
-          while (order[x] > order[y]) x = flow.idom[x];
-          while (order[y] > order[x]) y = flow.idom[y];
-        }
-        best = x;
-      }
-      if (flow.idom[b] != best) flow.idom[b] = best, changed = true;
-    }
+  std::vector<uint32_t> begin{0}, preds;
+  for (uint32_t b : block) {
+    for (uint32_t p : flow.preds(b))
+      if (number[p] != kUnseen) preds.push_back(number[p]);
+    begin.push_back(uint32_t(preds.size()));
   }
+  const std::vector<uint32_t> idom = immediate_dominators(parent, begin, preds);
+  flow.idom.assign(count, kUnseen);
+  for (uint32_t v = 0; v < block.size(); ++v) flow.idom[block[v]] = block[idom[v]];
   flow.level.assign(count, 0);
   for (uint32_t b : flow.rpo)
     if (b != 0) flow.level[b] = flow.level[flow.idom[b]] + 1;
