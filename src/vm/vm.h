@@ -63,8 +63,8 @@ struct Options {
 Outcome run(const bpf::Program& program, bpf::FunctionId entry, const Input& input,
             const Options& options = {});
 
-// Why two outcomes of the same input differ, "" if they do not. Undefined reads and used-up budgets decide
-// nothing.
+// Why outcome `b` of a rewritten program is not outcome `a` of the original on the same input, "" if it is.
+// Undefined reads and used-up budgets decide nothing; where the original faults, only what it did before counts.
 std::string difference(const Outcome& a, const Outcome& b);
 
 // The program with new code in place of some functions.
