@@ -13,6 +13,18 @@ namespace epass::driver {
 
 namespace {
 
+// Functions may come from text that people wrote: what the new code says about the old must exist.
+Result<void> check_records(const bpf::NewCode& code, const bpf::Function& in) {
+  if (in.insns.empty()) return {};  // there is no old code
+  for (const bpf::CoreRecord& record : code.core)
+    if (std::ranges::find(in.core, record.id, &bpf::CoreRecord::id) == in.core.end())
+      return fail("ir", format("core({}) names a CO-RE record that the function does not have", record.id));
+  for (uint32_t origin : code.origin)
+    if (origin != kNoOrigin && origin >= in.insns.size())
+      return fail("ir", format("@{} names an instruction that the function does not have", origin));
+  return {};
+}
+
 class Worker {
  public:
   Worker(const bpf::Program& program, const CompileOptions& options, const Stages& stages, bpf::Isa isa)
@@ -48,6 +60,7 @@ class Worker {
     if (options_.want_code) {
       Result<bpf::NewCode> code = stages_.lower(std::move(*fn), lower_options_);
       if (!code) return fail(code.error());
+      if (auto sound = check_records(*code, in); !sound) return sound;
       const bool needed = bpf::isa_of(in.insns) > lower_options_.isa;
       if (options_.never_larger && !needed && code->insns.size() > in.insns.size())
         return fail("larger", format("the new code has {} instructions, the old {}", code->insns.size(),

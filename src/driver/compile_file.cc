@@ -97,7 +97,7 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   CompiledFile file{.code = std::move(*code)};
   file.emit = options.emit.value_or(static_cast<Emit>(file.code.format));
   CompileOptions compile = options.compile;
-  if (options.pipeline.in_sequence()) compile.threads = 1;
+  if (pipeline->in_sequence()) compile.threads = 1;
   compile.want_ir = file.emit == Emit::kEpir;
   compile.want_code = !compile.want_ir;
   const bool is_ssa = file.code.module.has_value();
@@ -118,6 +118,7 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   auto compiled = compile_program(file.program(), compile, stages);
   if (!compiled) return in_file(compiled.error());
   file.compiled = std::move(*compiled);
+  if (auto done = pipeline->finish(file.program().symbols); !done) return fail(done.error());
   file.passes = pipeline->report();
   // There is no old code to fall back on.
   if (is_ssa)

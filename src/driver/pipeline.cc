@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "base/format.h"
+#include "driver/ir_files.h"
 #include "ir/text.h"
 #include "pass/pipeline.h"
 #include "passes/registry.h"
@@ -18,14 +19,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-const PassCatalog& catalog() {
-  static const PassCatalog kCatalog{.passes = all_passes(), .level = level_pipeline};
-  return kCatalog;
-}
-
-Result<void> check_pass_name(const std::string& option, const std::string& name) {
+Result<void> check_pass_name(std::span<const PassInfo> passes, const std::string& option,
+                             const std::string& name) {
   std::vector<std::string_view> names;
-  for (const PassInfo& pass : all_passes()) {
+  for (const PassInfo& pass : passes) {
     if (pass.name == name) return {};
     names.push_back(pass.name);
   }
@@ -39,7 +36,10 @@ Result<void> check_pass_name(const std::string& option, const std::string& name)
 
 struct Pipeline::State {
   PipelineOptions options;
+  std::vector<PassInfo> passes;  // that the text may name; the stages point to them
   std::vector<epass::Stage> stages;
+  IrFileStore files;
+  uint64_t runs = 0;  // numbers the functions if they come one after another
   std::atomic<uint64_t> passes_run = 0;
   std::mutex mutex;  // guards report
   PipelineReport report;
@@ -51,15 +51,18 @@ Pipeline::Pipeline(Pipeline&&) noexcept = default;
 Pipeline::~Pipeline() = default;
 
 Result<Pipeline> Pipeline::parse(const PipelineOptions& options) {
+  auto state = std::make_unique<State>();
+  state->options = options;
+  state->passes.assign(all_passes().begin(), all_passes().end());
+  state->passes.insert(state->passes.end(), options.passes.begin(), options.passes.end());
   for (const auto& [option, names] :
        {std::pair("--print-before", &options.print_before), std::pair("--print-after", &options.print_after)})
     for (const std::string& name : *names)
-      if (auto known = check_pass_name(option, name); !known) return fail(known.error());
-  auto stages = parse_pipeline(options.text, catalog());
+      if (auto known = check_pass_name(state->passes, option, name); !known) return fail(known.error());
+  auto stages = parse_pipeline(options.text, {.passes = state->passes, .level = level_pipeline});
   if (!stages) return fail(stages.error());
-  auto state = std::make_unique<State>();
-  state->options = options;
   state->stages = std::move(*stages);
+  if (auto ready = state->files.prepare(state->stages); !ready) return fail(ready.error());
   return Pipeline(std::move(state));
 }
 
@@ -80,7 +83,10 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
   };
   std::string last;  // text at the last look, for --print-changed
   if (options.print_changed) last = print(fn, symbols);
+  bool in_files = false;
+  if (state.files.is_used()) hooks.files = state.files.files(++state.runs, symbols, printed);
   hooks.before = [&](const PassInfo& pass, const Function&) {
+    in_files = pass.name == "dump-ir" || pass.name == "load-ir";
     if (wants(options.print_before, pass)) show("before", pass);
     if (options.time_passes) begin = Clock::now();
   };
@@ -107,6 +113,7 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
     };
   }
   Result<void> done = run_pipeline(fn, state.stages, symbols, isa, counters, hooks);
+  if (!done && in_files) state.files.failed(done.error());
 
   // Sums do not depend on the order in which threads get here; texts are printed by one thread only.
   std::scoped_lock lock(state.mutex);
@@ -119,6 +126,10 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
   state.report.printed += printed;
   return done;
 }
+
+bool Pipeline::in_sequence() const { return state_->options.in_sequence() || state_->files.is_used(); }
+
+Result<void> Pipeline::finish(const Symbols& symbols) { return state_->files.finish(symbols); }
 
 PipelineReport Pipeline::report() const {
   PipelineReport report = state_->report;

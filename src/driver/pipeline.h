@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "ir/function.h"
+#include "pass/pass.h"
 
 namespace epass::driver {
 
@@ -20,6 +21,7 @@ struct PipelineOptions {
   bool print_after_all = false, print_changed = false;
   bool time_passes = false, stats = false;
   std::optional<uint64_t> bisect = {};  // run only the first N passes
+  std::vector<PassInfo> passes = {};    // besides those of passes/passes.def
 
   // Whether functions must go through the passes one after another: what is shown or counted depends on the
   // order.
@@ -42,10 +44,15 @@ struct PipelineReport {
 
 class Pipeline {
  public:
-  // Errors: `unknown-pass`, `pass-option`, `pipeline`, with the column in `options.text`.
+  // Errors: `unknown-pass`, `pass-option`, `pipeline`, with the column in `options.text`; files of its
+  // passes.
   static Result<Pipeline> parse(const PipelineOptions& options);
   // Runs all passes over one function. May be called by several threads, for different functions.
   Result<void> run(Function& fn, const Symbols& symbols, bpf::Isa isa);
+  // Whether functions must come one after another.
+  bool in_sequence() const;
+  // Once all functions are done: writes what passes put into files. Errors: what is wrong with such files.
+  Result<void> finish(const Symbols& symbols);
   PipelineReport report() const;
 
   Pipeline(Pipeline&&) noexcept;

@@ -1,6 +1,7 @@
 #pragma once
 // What a pass is: a function that edits one function in SSA form, and a line in passes/passes.def.
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -21,12 +22,26 @@ constexpr Changed& operator|=(Changed& a, Changed b) { return a = a | b; }
 using PassOptions = std::map<std::string, std::string, std::less<>>;
 using Counters = std::map<std::string, uint64_t, std::less<>>;
 
+// The files of `.epir` text that passes write and read: whoever runs the pipeline says what happens. `path`
+// is as in the pipeline.
+struct IrFiles {
+  std::function<Result<void>(const std::string& path, const Function&)> dump = {};
+  std::function<Result<const Module*>(const std::string& path, const Function&)> load = {};
+};
+
 // What a pass may use besides the function.
 struct PassContext {
   const Symbols& symbols;
   const PassOptions& options;
   Counters& counters;            // for --stats: bump with count("simplify.x + 0")
   bpf::Isa isa = bpf::Isa::kV3;  // what the code generator may use
+  const IrFiles& files;
+
+  // The value of an option, or `fallback`.
+  std::string option(std::string_view name, std::string_view fallback = "") const {
+    auto it = options.find(name);
+    return it == options.end() ? std::string(fallback) : it->second;
+  }
 
   void count(std::string_view name) {
     auto it = counters.find(name);

@@ -155,7 +155,7 @@ struct Runner {
     if (hooks.may_run && !hooks.may_run(pass)) return Changed::kNothing;
     CheckScope scope(pass.name);
     if (hooks.before) hooks.before(pass, fn);
-    PassContext context{symbols, stage.options, counters, isa};
+    PassContext context{symbols, stage.options, counters, isa, hooks.files};
     auto changed = pass.run(fn, context);
     if (!changed) return changed;
     if (*changed != Changed::kNothing) fn.compact_aliases();

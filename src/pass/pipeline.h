@@ -35,6 +35,7 @@ struct PassHooks {
   // Whether the next pass may run at all.
   std::function<bool(const PassInfo&)> may_run = {};
   bool verify_each = false;
+  IrFiles files = {};  // empty: passes that need files fail
 };
 
 // Runs the stages in order. A pass that leaves an invalid function is an error `pass-broke-ir` that names it.

@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include "base/format.h"
 #include "ir/interpret.h"
@@ -201,6 +202,17 @@ class FileTest {
         break;
       }
       previous = now;
+    };
+    // dump-ir and load-ir use text in memory.
+    std::map<std::string, Module> files;
+    hooks.files.dump = [&](const std::string& path, const Function& dumped) -> Result<void> {
+      auto module = parse(print(Module{.symbols = symbols, .functions = {dumped}}));
+      if (!module) return fail(module.error());
+      files[path] = std::move(*module);
+      return {};
+    };
+    hooks.files.load = [&](const std::string& path, const Function&) -> Result<const Module*> {
+      return &files[path];
     };
     auto done = run_pipeline(fn, *stages, symbols, bpf::Isa::kV3, counters_, hooks);
     if (!done) return complain(1, done.error().message), "";

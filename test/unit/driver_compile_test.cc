@@ -39,7 +39,7 @@ Stages fake(uint32_t size, std::string fails_for = "") {
         if (fn.name == fails_for) return fail("stack-limit", "too much stack");
         bpf::NewCode code;
         code.insns.assign(size, kExit);
-        for (uint32_t i = 0; i < size; ++i) code.origin.push_back(i);
+        for (uint32_t i = 0; i < size; ++i) code.origin.push_back(0);
         return code;
       },
   };
