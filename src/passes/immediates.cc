@@ -1,8 +1,10 @@
 // Lets instructions take constants as immediates instead of from a register.
 //
-//     v1 = const 7   @3:r2                v1 = const 7   @3:r2     (dce removes it if this was its last
-//     reader) store.u8 v0+4, v1             =>    store.u8 v0+4, 7 v3 = add v2, v1                     v3 =
-//     add v2, 7
+//     v1 = const 7   @3:r2                v1 = const 7   @3:r2      (for dce, if that was its last user)
+//
+//     store.u8 v0+4, v1             =>    store.u8 v0+4, 7
+//
+//     v3 = add v2, v1                     v3 = add v2, 7
 //
 // Not where the target has no such form: 64-bit constants, a zero divisor, a shift by the width or more. And
 // not for stores that may go to the context, which kernels before 6.4 refuse.
