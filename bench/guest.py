@@ -1,0 +1,449 @@
+"""QEMU guests with Debian's packaged kernels, for verifiers that are not the running kernel's: fetched with apt, booted
+under TCG from an initramfs of busybox, epass and the objects; what epass says comes back through a second serial port.
+
+Every answer is cached under its kernel, its object's content and the sources that decide how a program is loaded, so
+that a run that was interrupted, or is repeated, asks only what is new. Used by bench/qemu and bench/selftests."""
+import hashlib
+import json
+import lzma
+import os
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CACHE = ROOT / "build/guest"
+
+# How one job may end.
+DONE, TIMEOUT, CRASHED = "done", "timeout", "crashed"
+# Programs of one object that are asked about together.
+PART = 6
+
+
+class Missing(Exception):
+    """Something that this machine lacks; the text says what and how to get it."""
+
+
+def say(*words):
+    print(*words, file=sys.stderr, flush=True)
+
+
+def need(program, package):
+    found = shutil.which(program)
+    if not found:
+        raise Missing(f"{program} is missing: apt-get install {package}")
+    return found
+
+
+def command(*words, **options):
+    result = subprocess.run([str(w) for w in words], capture_output=True, text=True, **options)
+    if result.returncode:
+        raise Missing(f"`{' '.join(map(str, words))}` failed: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout
+
+
+def version_key(name):
+    return [int(n) for n in re.findall(r"\d+", name)]
+
+
+# ---- packages ------------------------------------------------------------------------------------------------------
+
+
+def fetch(package, folder):
+    """The .deb of `package` in `folder`, downloaded unless it is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    have = sorted(folder.glob(f"{package}_*.deb"), key=lambda p: version_key(p.name))
+    if have:
+        return have[-1]
+    need("apt-get", "apt")
+    say(f"fetching {package}")
+    command("apt-get", "-o", "APT::Sandbox::User=root", "download", package, cwd=folder)
+    have = sorted(folder.glob(f"{package}_*.deb"), key=lambda p: version_key(p.name))
+    if not have:
+        raise Missing(f"apt-get download {package} left no package in {folder}")
+    return have[-1]
+
+
+def kernel_package(series):
+    """The newest cloud image of a series such as `6.12` that is cached, or else that apt knows."""
+    pattern = re.compile(rf"linux-image-{re.escape(series)}\.[0-9][^_]*-cloud-amd64$")
+    cached = {p.name.split("_")[0] for p in (CACHE / "debs").glob("linux-image-*.deb")}
+    names = [n for n in cached if pattern.match(n)]
+    if not names:
+        need("apt-cache", "apt")
+        names = [n for n in command("apt-cache", "pkgnames", "linux-image-").split() if pattern.match(n)]
+        # Old versions vanish from the mirrors but linger among the names.
+        names = [n for n in names if "Filename:" in command("apt-cache", "show", "--no-all-versions", n)]
+    if not names:
+        raise Missing(f"apt knows no kernel {series}: run apt-get update; for 6.12 on Debian 12 enable bookworm-security or bookworm-backports")
+    return max(names, key=version_key)
+
+
+def unpack_kernel(bzimage):
+    """The ELF kernel within a bzImage: it boots sooner than one that decompresses itself in an emulator."""
+    data = bzimage.read_bytes()
+    offset, size = struct.unpack_from("<II", data, 0x248)
+    begin = ((data[0x1F1] or 4) + 1) * 512 + offset
+    payload = data[begin : begin + size - 4]  # the last four bytes are the size when unpacked
+    if payload.startswith(b"\x28\xb5\x2f\xfd"):
+        return subprocess.run([need("zstd", "zstd"), "-dcq"], input=payload, capture_output=True, check=True).stdout
+    if payload.startswith(b"\xfd7zXZ"):
+        return lzma.decompress(payload)
+    tools = {b"\x02\x21\x4c\x18": ("lz4", "-dcq"), b"\x1f\x8b": ("gzip", "-dc")}
+    for magic, (tool, flags) in tools.items():
+        if payload.startswith(magic):
+            # lz4's legacy frames have no end mark: the tool complains after it has written everything.
+            return subprocess.run([need(tool, tool), flags], input=payload, capture_output=True).stdout
+    raise Missing(f"{bzimage}: compressed in a way that is not known here")
+
+
+def elf_section(image, name):
+    at, = struct.unpack_from("<Q", image, 0x28)
+    size, count, names = struct.unpack_from("<HHH", image, 0x3A)
+    header = lambda n: struct.unpack_from("<IIQQQQ", image, at + n * size)
+    table = header(names)[4]
+    for n in range(count):
+        begin, offset, length = header(n)[0], header(n)[4], header(n)[5]
+        if image[table + begin : image.index(b"\0", table + begin)] == name.encode():
+            return image[offset : offset + length]
+    return None
+
+
+# ---- the guest -----------------------------------------------------------------------------------------------------
+
+
+class Archive:
+    """An initramfs (cpio, newc), the same bytes for the same content."""
+
+    def __init__(self):
+        self.parts, self.number, self.folders = [], 0, set()
+
+    def add(self, name, mode, data=b""):
+        self.number += 1
+        fields = (self.number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        head = b"070701" + b"".join(b"%08x" % f for f in fields) + name.encode() + b"\0"
+        self.parts += [head, b"\0" * (-len(head) % 4), data, b"\0" * (-len(data) % 4)]
+
+    def folder(self, name):
+        for parent in [*reversed(pathlib.PurePath(name).parents), name]:
+            if str(parent) not in (".", "") and str(parent) not in self.folders:
+                self.folders.add(str(parent))
+                self.add(str(parent), 0o040755)
+
+    def file(self, name, data, mode=0o100755):
+        if "/" in name:
+            self.folder(os.path.dirname(name))
+        self.add(name, mode, data)
+
+    def bytes(self):
+        self.add("TRAILER!!!", 0)
+        return b"".join(self.parts)
+
+
+INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin LD_LIBRARY_PATH=/lib
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+mount -t bpf bpf /sys/fs/bpf; mount -t tracefs t /sys/kernel/tracing; mount -t cgroup2 c /sys/fs/cgroup
+ip link set lo up
+while read m; do insmod /modules/$m; done < /modules/order
+stty -F /dev/ttyS1 raw -opost -echo
+echo "@ready $(uname -r)" > /dev/ttyS1
+while read id rest; do
+  echo "@begin $id" > /dev/ttyS1
+  timeout -s KILL LIMIT /epass verify $rest --json --allow-not-judged > /out 2> /err
+  echo "$?" > /status
+  { cat /out; echo "@end $id $(cat /status) $(head -c 300 /err | head -1)"; } > /dev/ttyS1
+done < /jobs
+echo "@over" > /dev/ttyS1
+poweroff -f
+"""
+
+
+def libraries(binary):
+    """name in the guest -> path here, of all that `binary` is linked to."""
+    out = {}
+    for line in command("ldd", binary).splitlines():
+        if "not found" in line:
+            raise Missing(f"{binary}: {line.strip()}")
+        found = re.search(r"(/\S+) \(0x", line)
+        if found:
+            path = found.group(1)
+            out["lib64/ld-linux-x86-64.so.2" if "/ld-linux" in path else "lib/" + line.split()[0]] = pathlib.Path(path)
+    return out
+
+
+def loader_identity(libbpf):
+    """What decides how a program is loaded; answers given under another identity do not count."""
+    digest = hashlib.sha256()
+    for source in sorted([*ROOT.glob("src/kernel/*"), *ROOT.glob("src/object/*"), ROOT / "src/tool/verify.cc"]):
+        digest.update(source.read_bytes())
+    digest.update(pathlib.Path(libbpf).read_bytes())
+    return digest.digest()
+
+
+class Kernel:
+    """One packaged kernel, ready to boot."""
+
+    def __init__(self, series, modules=()):
+        self.qemu = need("qemu-system-x86_64", "qemu-system-x86")
+        self.busybox = pathlib.Path(need("busybox", "busybox-static"))
+        if "not a dynamic" not in subprocess.run(["ldd", self.busybox], capture_output=True, text=True).stderr:
+            raise Missing(f"{self.busybox} is not static: apt-get install busybox-static")
+        need("dpkg-deb", "dpkg")
+        package = kernel_package(series)
+        deb = fetch(package, CACHE / "debs")
+        self.release = package.removeprefix("linux-image-")
+        self.name = deb.name.split("_")[1]
+        self.home = CACHE / "kernels" / f"{self.release}_{self.name}"
+        if not (self.home / "vmlinux").exists():
+            say(f"unpacking {deb.name}")
+            self.home.mkdir(parents=True, exist_ok=True)
+            # Debian merged /usr: newer packages have their modules under usr/lib.
+            command("sh", "-c", f'dpkg-deb --fsys-tarfile "{deb}" | tar -x -C "{self.home}"')
+            image = unpack_kernel(self.home / f"boot/vmlinuz-{self.release}")
+            if (btf := elf_section(image, ".BTF")) is not None:
+                (self.home / "btf").write_bytes(btf)
+            (self.home / "vmlinux.part").write_bytes(image)
+            (self.home / "vmlinux.part").rename(self.home / "vmlinux")
+        self.modules = self.find_modules(modules)
+
+    def find_modules(self, wanted):
+        """The files of the wanted modules behind those that they need; modules that the kernel has not are left out."""
+        have = {p.name.split(".ko")[0].replace("-", "_"): p for p in self.home.glob("**/*.ko*")}
+        order = []
+
+        def visit(name):
+            name = name.replace("-", "_")
+            if name not in have or have[name] in order:
+                return
+            needs = subprocess.run(["modinfo", "-F", "depends", have[name]], capture_output=True, text=True).stdout
+            for other in needs.strip().split(","):
+                visit(other)
+            order.append(have[name])
+
+        for name in wanted if shutil.which("modinfo") else ():
+            visit(name)
+        return order
+
+
+class Guest:
+    """Asks a kernel for verdicts. A job is an object's path with further arguments of `epass verify`."""
+
+    def __init__(self, kernel, epass, libbpf=None, limit=600, memory=1536, batch_bytes=200 << 20):
+        self.kernel, self.epass, self.limit, self.memory, self.batch_bytes = kernel, str(epass), limit, memory, batch_bytes
+        self.libraries = libraries(self.epass)
+        if libbpf:
+            self.libraries["lib/libbpf.so.1"] = pathlib.Path(libbpf)
+        self.identity = loader_identity(self.libraries["lib/libbpf.so.1"])
+        for module in kernel.modules:
+            self.identity += module.name.encode()
+        self.answers = CACHE / "answers" / kernel.home.name
+        self.boots = 0
+
+    def key(self, path, arguments=()):
+        digest = hashlib.sha256(self.identity)
+        digest.update("\0".join(arguments).encode() + b"\0" + pathlib.Path(path).read_bytes())
+        return digest.hexdigest()
+
+    def cached(self, key):
+        path = self.answers / key[:2] / key
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def keep(self, key, answer):
+        path = self.answers / key[:2] / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(answer))
+        part.rename(path)
+
+    def verify(self, objects):
+        """[(path, names of its programs)] -> one answer per object. An emulated verifier is slow, so objects with many
+        programs are asked about in parts: the time limit is one of parts."""
+        jobs, owner = [], []
+        for n, (path, programs) in enumerate(objects):
+            names = sorted(set(programs))
+            parts = [names[k : k + PART] for k in range(0, len(names), PART)] if len(names) > PART else [()]
+            jobs += [(path, tuple(word for name in part for word in ("--prog", name))) for part in parts]
+            owner += [n] * len(parts)
+        answers = [{"end": DONE, "rows": [], "error": ""} for _ in objects]
+        for n, part in zip(owner, self.ask(jobs)):
+            answers[n]["rows"] += part["rows"]
+            if part["end"] != DONE or not answers[n]["error"]:
+                answers[n]["error"] = part["error"]
+            if part["end"] != DONE:
+                answers[n]["end"] = part["end"]
+        return answers
+
+    def ask(self, jobs):
+        """One {"end", "rows", "error"} per job, in order. Equal questions are asked once."""
+        keys = [self.key(path, arguments) for path, arguments in jobs]
+        todo = {}
+        for key, job in zip(keys, jobs):
+            if key not in todo and not self.cached(key):
+                todo[key] = job
+        if todo:
+            say(f"Linux {self.kernel.release}: {len(jobs)} questions, {len(jobs) - len(keys) + len(todo)} of them new")
+        while todo:
+            batch, sizes = {}, {}
+            for key, job in todo.items():
+                sizes[job[0]] = os.path.getsize(job[0])
+                if batch and sum(sizes.values()) > self.batch_bytes:
+                    break
+                batch[key] = job
+            answered = self.boot(batch)
+            for key in answered:
+                del todo[key]
+        return [self.cached(key) for key in keys]
+
+    def initramfs(self, batch):
+        archive = Archive()
+        for name in ("bin", "dev", "proc", "sys", "tmp"):
+            archive.folder(name)
+        archive.file("init", INIT.replace("LIMIT", str(self.limit)).encode())
+        archive.file("bin/busybox", self.kernel.busybox.read_bytes())
+        archive.file("epass", pathlib.Path(self.epass).read_bytes())
+        for name, path in sorted(self.libraries.items()):
+            archive.file(name, path.read_bytes())
+        archive.file("modules/order", "".join(p.name + "\n" for p in self.kernel.modules).encode())
+        for module in self.kernel.modules:
+            archive.file(f"modules/{module.name}", module.read_bytes())
+        lines, packed = [], {}
+        for n, (path, arguments) in enumerate(batch.values()):
+            if path not in packed:
+                packed[path] = f"o/{n}.o"
+                archive.file(packed[path], pathlib.Path(path).read_bytes(), 0o100644)
+            lines.append(" ".join([str(n), "/" + packed[path], *arguments]))
+        archive.file("jobs", ("\n".join(lines) + "\n").encode())
+        return archive.bytes()
+
+    def boot(self, batch):
+        """Runs a guest until the batch is answered, or it died; returns the keys that have an answer now."""
+        home = CACHE / "boot" / str(os.getpid())
+        home.mkdir(parents=True, exist_ok=True)
+        initrd, console, port = home / "initrd", home / "console", home / "port"
+        initrd.write_bytes(self.initramfs(batch))
+        port.write_bytes(b"")
+        memory = self.memory + 2 * (initrd.stat().st_size >> 20)
+        machine = [self.kernel.qemu, "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1", "-m", f"{memory}M",
+                   "-nodefaults", "-no-reboot", "-display", "none", "-kernel", self.kernel.home / "vmlinux", "-initrd", initrd,
+                   "-append", "console=ttyS0 quiet panic=-1 oops=panic nokaslr mitigations=off audit=0",
+                   "-serial", f"file:{console}", "-serial", f"file:{port}"]
+        self.boots += 1
+        process = subprocess.Popen([str(w) for w in machine], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE)
+        keys, answered = list(batch), []
+        buffer, current, rows, ready, over = b"", None, [], False, False
+        heard = begin = shown = time.monotonic()
+        try:
+            with open(port, "rb") as stream:
+                while not over:
+                    chunk, alive = stream.read(), process.poll() is None
+                    now = time.monotonic()
+                    if chunk:
+                        heard = now
+                    elif not alive:
+                        break
+                    elif now - heard > (self.limit * 3 if ready else 300):
+                        process.kill()
+                    else:
+                        time.sleep(0.05)
+                    *lines, buffer = (buffer + chunk).split(b"\n")
+                    for line in (raw.decode(errors="replace").strip("\r") for raw in lines):
+                        if line.startswith("@ready"):
+                            ready = True
+                            if line.split()[1] != self.kernel.release:
+                                raise Missing(f"the guest runs {line}, not {self.kernel.release}")
+                        elif line.startswith("@begin"):
+                            current, rows = int(line.split()[1]), []
+                        elif line.startswith("@end"):
+                            _, _, status, *error = line.split(" ", 3)
+                            end = TIMEOUT if status == "137" else DONE
+                            self.keep(keys[current], {"end": end, "rows": rows, "error": " ".join(error)})
+                            answered.append(keys[current])
+                            current = None
+                        elif line.startswith("@over"):
+                            over = True
+                        elif line.startswith("{"):
+                            rows.append(json.loads(line))
+                    if now - shown > 20 and ready:
+                        shown = now
+                        say(f"  {len(answered)}/{len(batch)} in {now - begin:.0f} s")
+        finally:
+            if process.poll() is None:
+                process.kill() if not over else None
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        if not ready:
+            tail = console.read_bytes().decode(errors="replace").splitlines()[-5:] if console.exists() else []
+            raise Missing("the guest did not start: " + " | ".join([process.stderr.read().decode().strip(), *tail]))
+        if current is not None:
+            tail = console.read_bytes().decode(errors="replace").splitlines() if console.exists() else []
+            why = [line for line in tail if "BUG" in line or "Oops" in line or "panic" in line or "RIP" in line][:3]
+            self.keep(keys[current], {"end": CRASHED, "rows": rows, "error": " | ".join(why) or "the guest went silent"})
+            answered.append(keys[current])
+        elif not over and not answered:
+            raise Missing(f"the guest of {self.kernel.release} ended without an answer; see {console}")
+        return answered
+
+
+# ---- verdicts of epass's output against those of its input ---------------------------------------------------------
+
+
+def names(rows):
+    """Programs among the rows of `epass opt`."""
+    return [row["program"] for row in rows if row["kind"] == "program"]
+
+
+def by_program(answer):
+    return {(row["section"], row["program"]): row for row in answer["rows"]}
+
+
+def compile_object(epass, path, target, level):
+    """Rows of `epass opt`, and its first complaint if it refuses the file. The output stays for the next run."""
+    result = subprocess.run([str(epass), "opt", str(path), "-o", str(target), level, "--json"], capture_output=True, text=True)
+    rows = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+    if result.returncode or not os.path.exists(target):
+        lines = [line for line in result.stderr.splitlines() if line.strip()]
+        return rows, (lines[0] if lines else f"exit status {result.returncode}")
+    return rows, None
+
+
+class Comparison:
+    """Before and after of one level on one kernel."""
+
+    def __init__(self):
+        self.both, self.lost, self.gained, self.no_answer = [], [], [], []
+
+    def add(self, name, before, after):
+        old, new = by_program(before), by_program(after)
+        for key, row in old.items():
+            now = new.get(key)
+            if row["accepted"] is not True:
+                if now and now["accepted"] is True:
+                    self.gained.append((name, key[1]))
+            elif now is None and after["end"] == TIMEOUT:
+                self.no_answer.append((name, key[1], "time is up"))
+            elif now is None:
+                why = after["error"] if after["end"] == DONE else f"{after['end']}: {after['error']}"
+                self.lost.append((name, key[1], why or "no such program in the output"))
+            elif now["accepted"] is not True:
+                self.lost.append((name, key[1], now["reason"]))
+            else:
+                self.both.append((name, key[1], row, now))
+
+
+def build_epass():
+    """The release binary, built if it is not there."""
+    epass = ROOT / "build/release/epass"
+    if not epass.exists():
+        say("building the release preset")
+        for words in (["cmake", "--preset", "release", "-DBUILD_TESTING=OFF"], ["cmake", "--build", "--preset", "release"]):
+            subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return epass
