@@ -21,12 +21,6 @@ uint64_t swapped(uint64_t v, int bits) {
   }
 }
 
-uint64_t hash_of(const std::vector<uint8_t>& bytes) {
-  uint64_t hash = bytes.size();
-  for (uint8_t byte : bytes) hash = mix(hash, byte);
-  return hash;
-}
-
 uint64_t sign_extended(uint64_t v, uint32_t bytes) {
   unsigned unused = 64 - 8 * bytes;
   return uint64_t(int64_t(v << unused) >> unused);
@@ -326,65 +320,6 @@ bool Interpreter::legacy_load(Frame& frame, Insn insn) {
   }
   for (uint32_t n = 0; n < size; ++n) value = value << 8 | input_.packet[offset + n];
   define(frame, 0, value);
-  return !ended_;
-}
-
-bool Interpreter::load_address(Frame& frame, const bpf::Function& fn, Insn insn, uint32_t pc) {
-  uint64_t imm = imm64(insn, fn.insns[pc + 1]);
-  auto a = std::ranges::lower_bound(fn.attachments, pc, {}, &Attachment::insn);
-  if (a != fn.attachments.end() && a->insn == pc) {
-    const Symbol& s = program_.symbols[a->symbol];
-    switch (s.kind) {
-      case Symbol::Kind::kMap: define(frame, insn.dst(), map_handle(s.name)); return true;
-      case Symbol::Kind::kFunc:
-        define(frame, insn.dst(), kFunctionBase + (uint64_t(s.function.index) << 32));
-        return true;
-      case Symbol::Kind::kJumpTable: return fail("jump tables are not run");
-      case Symbol::Kind::kData: {
-        auto [it, is_new] = data_.try_emplace(s.name, kDataBase + (uint64_t(numbers_[s.name]) << 33));
-        if (is_new) {
-          std::vector<uint8_t> bytes(65536);
-          if (auto known = options_.sections.find(s.name); known != options_.sections.end())
-            bytes = known->second;
-          initial_[s.name] = hash_of(bytes);
-          memory_.add(s.name, it->second, std::move(bytes));
-        }
-        define(frame, insn.dst(), it->second + (insn.src() == kMapValue ? imm >> 32 : imm));
-        return true;
-      }
-      default: {
-        uint64_t hash = 14695981039346656037ull;
-        for (char c : s.name) hash = mix(hash, uint8_t(c));
-        define(frame, insn.dst(), (hash >> 16) + imm);
-        return true;
-      }
-    }
-  }
-  define(frame, insn.dst(), imm);
-  return true;
-}
-
-bool Interpreter::call(Frame& frame, const bpf::Function& fn, Insn insn, uint32_t pc) {
-  const Symbol* symbol = nullptr;
-  auto it = std::ranges::lower_bound(fn.attachments, pc, {}, &Attachment::insn);
-  if (it != fn.attachments.end() && it->insn == pc) symbol = &program_.symbols[it->symbol];
-  if (insn.code == kCodeCallx) return fail("calls through registers are not run");
-  if (symbol && symbol->kind == Symbol::Kind::kFunc && symbol->function) {
-    std::array<uint64_t, 5> args = {};
-    for (size_t k = 0; k < 5; ++k) args[k] = frame.regs[k + 1];
-    uint64_t r0 = 0;
-    bool defined = false;
-    if (!call_function(symbol->function.index, args, uint16_t(frame.defined >> 1 & 0x1f), r0, defined))
-      return false;
-    frame.defined &= uint16_t(~0x3f);
-    if (defined) define(frame, 0, r0);
-    return true;
-  }
-  if (symbol)
-    stub(frame, symbol->name, std::string(symbol->signature ? symbol->signature->args : 0, 's'),
-         !symbol->signature);
-  else
-    helper(frame, insn.imm);
   return !ended_;
 }
 

@@ -18,6 +18,12 @@ uint64_t mix(uint64_t a, uint64_t b) {
   return x ^ x >> 31;
 }
 
+uint64_t hash_of(const std::vector<uint8_t>& bytes) {
+  uint64_t hash = bytes.size();
+  for (uint8_t byte : bytes) hash = mix(hash, byte);
+  return hash;
+}
+
 void Memory::add(std::string name, uint64_t base, std::vector<uint8_t> bytes, bool writable) {
   regions_[base] = {std::move(name), std::move(bytes), writable};
 }

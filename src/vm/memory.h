@@ -8,6 +8,7 @@
 namespace epass::vm {
 
 uint64_t mix(uint64_t a, uint64_t b);
+uint64_t hash_of(const std::vector<uint8_t>& bytes);
 
 // Named regions at fixed virtual addresses. What lies in none of them is foreign memory: kernel structures
 // that tracing programs read. It holds bytes that the seed decides, and remembers what is written.
