@@ -214,19 +214,21 @@ class Kernel:
 
     def find_modules(self, wanted):
         """The files of the wanted modules behind those that they need; modules that the kernel has not are left out."""
-        have = {p.name.split(".ko")[0].replace("-", "_"): p for p in self.home.glob("**/*.ko*")}
+        have = {p.name.split(".ko")[0].replace("-", "_"): p for p in self.home.glob("**/*.ko")}
         order = []
 
         def visit(name):
             name = name.replace("-", "_")
             if name not in have or have[name] in order:
                 return
-            needs = subprocess.run(["modinfo", "-F", "depends", have[name]], capture_output=True, text=True).stdout
-            for other in needs.strip().split(","):
-                visit(other)
+            notes = elf_section(have[name].read_bytes(), ".modinfo").split(b"\0")
+            for note in notes:
+                if note.startswith(b"depends="):
+                    for other in note[8:].decode().split(","):
+                        visit(other)
             order.append(have[name])
 
-        for name in wanted if shutil.which("modinfo") else ():
+        for name in wanted:
             visit(name)
         return order
 

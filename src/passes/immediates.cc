@@ -15,29 +15,39 @@
 namespace epass {
 namespace {
 
-// Values that may point into the context: what derives from the first argument.
-SideTable<Value, uint8_t> find_context_pointers(const Function& fn) {
-  SideTable<Value, uint8_t> may_be(fn.values.size(), 0);
-  for (Value v : fn.params(fn.entry())) may_be.at(v) = 1;
-  for (bool changed = true; changed;) {
+// What a value may point to. Pointers to the context are spilled like any other, so what is loaded from the
+// stack may be one; what is loaded from the context never is.
+enum Pointee : uint8_t { kContext = 1, kStack = 2 };
+
+// Bits of Pointee for every value.
+SideTable<Value, uint8_t> find_pointees(const Function& fn) {
+  SideTable<Value, uint8_t> pointees(fn.values.size(), 0);
+  bool changed = true;
+  auto reach = [&](Value v, uint8_t bits) {
+    if ((pointees[v] | bits) == pointees[v]) return;
+    pointees.at(v) |= bits, changed = true;
+  };
+  for (Value v : fn.params(fn.entry())) reach(v, fn.is_entry ? kContext : kContext | kStack);
+  while (changed) {
     changed = false;
-    auto flow = [&](Value from, Value to) {
-      if (may_be[fn.resolve(from)] && !may_be[to]) may_be.at(to) = changed = 1;
-    };
     for (Block b : fn.all_blocks()) {
       for (Inst i : fn.insts_of(b)) {
         const InstData& d = fn.insts[i];
+        if (d.op == Opcode::SlotAddr) reach(d.result, kStack);
+        if (d.op == Opcode::CallFunc || d.op == Opcode::CallX) reach(d.result, kContext | kStack);
         if (d.op == Opcode::Copy || d.op == Opcode::Add || d.op == Opcode::Sub)
-          for (Value v : fn.operands(i)) flow(v, d.result);
+          for (size_t n = 0; n < d.operand_count; ++n) reach(d.result, pointees[fn.operand(i, n)]);
+        if (d.op == Opcode::Load && d.size == MemSize::kU64 && (pointees[fn.operand(i, 0)] & kStack))
+          reach(d.result, kContext | kStack);
         for (uint32_t n = 0; n < d.edge_count; ++n) {
           Edge e = fn.edge(i, n);
           auto params = fn.params(fn.edges[e].to);
-          for (size_t k = 0; k < params.size(); ++k) flow(fn.args(e)[k], params[k]);
+          for (size_t k = 0; k < params.size(); ++k) reach(params[k], pointees[fn.resolve(fn.args(e)[k])]);
         }
       }
     }
   }
-  return may_be;
+  return pointees;
 }
 
 bool fits(int64_t imm, Width width) {
@@ -46,7 +56,7 @@ bool fits(int64_t imm, Width width) {
 
 class Immediates {
  public:
-  explicit Immediates(Function& fn) : fn_(fn), context_(find_context_pointers(fn)) {}
+  explicit Immediates(Function& fn) : fn_(fn), pointees_(find_pointees(fn)) {}
 
   Changed run() {
     Changed changed = Changed::kNothing;
@@ -61,7 +71,7 @@ class Immediates {
     bool compare = is_conditional(d.op);
     if (!is_binary(d.op) && !compare && d.op != Opcode::Store) return false;
     if (d.op == Opcode::Store) {
-      if (context_[fn_.operand(i, 0)]) return false;
+      if (pointees_[fn_.operand(i, 0)] & kContext) return false;
       return take(i, 1, d.size == MemSize::kU64 ? Width::k64 : Width::k32);
     }
     bool left = fn_.constant(fn_.operand(i, 0), d.width).has_value();
@@ -92,7 +102,7 @@ class Immediates {
   }
 
   Function& fn_;
-  SideTable<Value, uint8_t> context_;
+  SideTable<Value, uint8_t> pointees_;
 };
 
 }  // namespace
