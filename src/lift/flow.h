@@ -10,9 +10,9 @@
 
 namespace epass {
 
-// Bits 0-9: r0-r9. Bits from 10: promoted stack slots.
+// Bits 0-9: r0-r9, the variables of SSA construction.
 using VarMask = uint64_t;
-constexpr int kFirstSlotVar = 10, kMaxVars = 64;
+constexpr int kMaxVars = 10;
 
 struct FlowBlock {
   uint32_t begin = 0, end = 0;  // records

@@ -20,11 +20,11 @@ Result<Function> Lifter::run() {
   make_blocks(phis);
   exit_state_.resize(flow_.blocks.size());
   for (uint32_t b : flow_.rpo) {
-    start_block(b, phis);
+    start_block(b);
     if (auto ok = lift_block(b); !ok) return fail(ok.error());
     exit_state_[b] = state_;
   }
-  for (uint32_t b = 0; b < flow_.blocks.size(); ++b) connect(b, phis);
+  for (uint32_t b = 0; b < flow_.blocks.size(); ++b) connect(b);
   finish_frame();
   return std::move(out_);
 }
@@ -64,7 +64,6 @@ void Lifter::make_blocks(const PhiPlaces& phis) {
     if (b == 0 && !entry_is_target)
       EPASS_CHECK(params_[b].empty(), "parameters on an entry that nothing jumps to");
     for (int r : params_[b]) out_.add_param(blocks_[b], Home::reg(r));
-    for (uint32_t i = flow_.blocks[b].begin; in_has_tables_ && i < flow_.blocks[b].end; ++i) break;
   }
   for (const bpf::Attachment& a : in_.attachments)
     if (program_.symbols[a.symbol].kind == bpf::Symbol::Kind::kJumpTable)
@@ -97,7 +96,7 @@ Result<void> Lifter::lift_block(uint32_t b) {
   return {};
 }
 
-void Lifter::connect(uint32_t b, const PhiPlaces&) {
+void Lifter::connect(uint32_t b) {
   if (b == 0 && entry_jump_) {
     Block to = blocks_[0];
     Edge e = out_.set_targets(out_.terminator(entry_), std::span(&to, 1));
@@ -115,7 +114,7 @@ void Lifter::connect(uint32_t b, const PhiPlaces&) {
     if (!params_[succs[n]].empty()) out_.set_args(Edge{first.index + n}, arguments(succs[n]));
 }
 
-Result<Function> lift(const bpf::Program& program, bpf::FunctionId id, const CallFacts& facts, LiftOptions) {
+Result<Function> lift(const bpf::Program& program, bpf::FunctionId id, const CallFacts& facts) {
   CheckScope scope("lifting");
   return Lifter(program, id, facts).run();
 }

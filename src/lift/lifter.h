@@ -24,7 +24,7 @@ class Lifter {
 
   void make_blocks(const PhiPlaces& phis);
 
-  void start_block(uint32_t b, const PhiPlaces&) {
+  void start_block(uint32_t b) {
     block_ = blocks_[b];
     state_ = b == 0 ? entry_state_ : exit_state_[flow_.idom[b]];
     auto params = out_.params(block_);
@@ -108,7 +108,7 @@ class Lifter {
 
   Result<void> lift_call(bpf::Insn insn);
 
-  void connect(uint32_t b, const PhiPlaces&);
+  void connect(uint32_t b);
   std::vector<Value> arguments(uint32_t target) {
     std::vector<Value> args;
     for (int r : params_[target]) args.push_back(state_[size_t(r)] ? state_[size_t(r)] : undef(r));
@@ -130,7 +130,6 @@ class Lifter {
   std::vector<Inst> frame_addresses_;
   uint32_t index_ = 0;
   bool entry_jump_ = false;
-  bool in_has_tables_ = false;
 };
 
 }  // namespace epass
