@@ -64,7 +64,8 @@ Outcome run(const bpf::Program& program, bpf::FunctionId entry, const Input& inp
             const Options& options = {});
 
 // Why outcome `b` of a rewritten program is not outcome `a` of the original on the same input, "" if it is.
-// Undefined reads and used-up budgets decide nothing; where the original faults, only what it did before counts.
+// Undefined reads and used-up budgets decide nothing; where the original faults, only what it did before
+// counts.
 std::string difference(const Outcome& a, const Outcome& b);
 
 // The program with new code in place of some functions.
