@@ -164,6 +164,12 @@ Verdict load(const LoadRequest& request, Fd* keep) {
     LIBBPF_OPTS(bpf_prog_load_opts, options);
     options.expected_attach_type = bpf_attach_type(request.type.attach_type);
     options.attach_btf_id = request.type.attach_btf_id;
+    if (request.func_info_count) {
+      options.prog_btf_fd = uint32_t(request.btf_fd);
+      options.func_info = request.func_info;
+      options.func_info_cnt = request.func_info_count;
+      options.func_info_rec_size = sizeof(bpf_func_info);
+    }
     options.log_level = uint32_t(level);
     options.log_buf = log.data();
     options.log_size = uint32_t(log.size());

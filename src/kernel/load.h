@@ -43,6 +43,10 @@ struct LoadRequest {
   LoadType type = {};
   std::string name = {}, license = "GPL";
   int log_level = 0;  // of the verifier; statistics are always asked for
+  // BTF of the functions, for programs that take their addresses: struct bpf_func_info, sorted.
+  int btf_fd = -1;
+  const void* func_info = nullptr;
+  uint32_t func_info_count = 0;
 };
 
 // Loads and drops the program again, or leaves it in `*keep`.

@@ -1,6 +1,10 @@
 // Helpers: maps are modelled, everything else answers from the seed. Each call is an event with its arguments
 // and the bytes that it reads.
 
+#include <linux/bpf.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "base/format.h"
@@ -67,7 +71,32 @@ uint64_t Interpreter::map_handle(const std::string& name) {
   return kMapHandleBase + (uint64_t(number) << 32);
 }
 
-// Lookup, update and delete. Keys that were never written exist or not as the seed says.
+// What the kernel refuses, as it does; 0 if it would do it. Only for maps whose contents are known.
+int64_t Interpreter::map_refuses(const Map& map, const std::vector<uint8_t>& key, int32_t id,
+                                 uint64_t flags) {
+  if (!map.info.known) return 0;
+  bool exists = map.holds(key);
+  if (id == kDelete) return map.is_array() ? -EINVAL : exists ? 0 : -ENOENT;
+  if (flags > BPF_EXIST) return -EINVAL;
+  if (map.is_array() && !exists) return -E2BIG;
+  if (flags == BPF_NOEXIST && exists) return -EEXIST;
+  if (flags == BPF_EXIST && !exists) return -ENOENT;
+  return 0;
+}
+
+bool Interpreter::Map::is_array() const { return info.type == BPF_MAP_TYPE_ARRAY; }
+
+bool Interpreter::Map::holds(const std::vector<uint8_t>& key) const {
+  if (is_array()) {
+    uint32_t index = 0;
+    std::memcpy(&index, key.data(), std::min(key.size(), sizeof index));
+    return index < info.max_entries;
+  }
+  return values.contains(key) || (info.entries.contains(key) && !gone.contains(key));
+}
+
+// Lookup, update and delete. In maps of unknown contents, keys that were never written exist or not as the
+// seed says.
 bool Interpreter::map_helper(Frame& frame, int32_t id, uint64_t& r0) {
   Map* map = map_at(read_register(frame, 1));
   if (!map) return false;
@@ -79,16 +108,24 @@ bool Interpreter::map_helper(Frame& frame, int32_t id, uint64_t& r0) {
     uint64_t base = next_value_;
     next_value_ += uint64_t{1} << 33;
     std::vector<uint8_t> bytes(map->info.value_size);
-    for (size_t n = 0; n < bytes.size(); ++n) bytes[n] = uint8_t(mix(input_.seed ^ 0x3a9, n + key.size()));
+    if (auto known = map->info.entries.find(key); known != map->info.entries.end())
+      std::ranges::copy_n(known->second.begin(), ptrdiff_t(std::min(bytes.size(), known->second.size())),
+                          bytes.begin());
+    else if (!map->info.known)
+      for (size_t n = 0; n < bytes.size(); ++n) bytes[n] = uint8_t(mix(input_.seed ^ 0x3a9, n + key.size()));
     memory_.add(map->name, base, std::move(bytes));
     return map->values.emplace(key, base).first;
   };
   Event event{.what = format("map {} {}", id, map->name)};
   for (uint8_t byte : key) event.values.push_back(byte);
-  if (id == kLookup) {
+  int64_t refused =
+      id == kLookup ? 0 : map_refuses(*map, key, id, id == kUpdate ? read_register(frame, 4) : 0);
+  if (refused) {
+    r0 = uint64_t(refused);
+  } else if (id == kLookup) {
     uint64_t h = mix(input_.seed ^ 0x100c, map->info.key_size);
     for (uint8_t byte : key) h = mix(h, byte);
-    if (it == map->values.end() && h % 4 != 0) it = add();
+    if (it == map->values.end() && (map->info.known ? map->holds(key) : h % 4 != 0)) it = add();
     r0 = it == map->values.end() ? 0 : it->second;
   } else if (id == kUpdate) {
     if (it == map->values.end()) it = add();
@@ -100,11 +137,12 @@ bool Interpreter::map_helper(Frame& frame, int32_t id, uint64_t& r0) {
     if (options_.maps.contains(map->name)) value = fresh;
     r0 = 0;
   } else {
-    r0 = it == map->values.end() ? uint64_t(-2) : 0;
+    r0 = it == map->values.end() && !map->info.known ? uint64_t(-ENOENT) : 0;
     if (it != map->values.end()) map->values.erase(it);
+    if (map->info.known) map->gone.insert(key);
   }
   record(std::move(event));
-  return true;
+  return !ended_;
 }
 
 void Interpreter::helper(Frame& frame, int32_t id) {
@@ -118,9 +156,17 @@ void Interpreter::helper(Frame& frame, int32_t id) {
   }
   if (id == kLoop || id == kForEach) {
     uint64_t function = (read_register(frame, 2) - kFunctionBase) >> 32, context = read_register(frame, 3);
-    uint64_t rounds = id == kLoop ? std::min<uint64_t>(read_register(frame, 1), 8) : 2, n = 0;
+    uint64_t rounds = id == kLoop ? std::min<uint64_t>(uint32_t(read_register(frame, 1)), 8) : 2, n = 0;
     if (function >= program_.functions.size()) return void(fail("the callback is no function"));
-    for (; n < rounds; ++n) {
+    // Flags that no kernel knows, and more than BPF_MAX_LOOPS.
+    int64_t refused = read_register(frame, 4)                            ? -EINVAL
+                      : id == kLoop && uint32_t(frame.regs[1]) > 1 << 23 ? -E2BIG
+                                                                         : 0;
+    if (refused) {
+      frame.defined &= uint16_t(~0x3f);
+      return define(frame, 0, uint64_t(refused));
+    }
+    while (n < rounds) {
       uint64_t result = 0;
       bool defined = false;
       std::array<uint64_t, 5> args = {n, context};
@@ -133,6 +179,7 @@ void Interpreter::helper(Frame& frame, int32_t id) {
         args = {frame.regs[1], memory, memory + 64, context}, known = 15;
       }
       if (!call_function(uint32_t(function), args, known, result, defined)) return;
+      ++n;  // the round that stops counts
       if (defined && result) break;
     }
     frame.defined &= uint16_t(~0x3f);

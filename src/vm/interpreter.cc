@@ -11,7 +11,7 @@ using namespace bpf;  // opcodes
 
 namespace {
 
-constexpr uint32_t kMaxFrames = 16, kMayGotoRounds = 32;
+constexpr uint32_t kMaxFrames = 16;
 
 uint64_t swapped(uint64_t v, int bits) {
   switch (bits) {
@@ -151,7 +151,7 @@ bool Interpreter::step(Frame& frame, const bpf::Function& fn, uint32_t& pc, bool
     return !ended_;
   }
   if (insn.code == kCodeMayGoto) {
-    taken = ++may_goto_ % kMayGotoRounds == 0;
+    taken = options_.may_goto_rounds && ++may_goto_ % options_.may_goto_rounds == 0;
   } else if (op != kJa) {
     uint64_t x = read_register(frame, insn.dst());
     uint64_t y = insn.code & kX ? read_register(frame, insn.src()) : uint64_t(int64_t(insn.imm));

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <bit>
+#include <set>
 
 #include "vm/memory.h"
 #include "vm/vm.h"
@@ -54,8 +55,12 @@ class Interpreter {
     std::string name = {};
     MapInfo info = {};
     std::map<std::vector<uint8_t>, uint64_t> values = {};  // key -> address of the value
+    std::set<std::vector<uint8_t>> gone = {};              // deleted keys of `info.entries`
+    bool is_array() const;
+    bool holds(const std::vector<uint8_t>& key) const;  // only where the contents are known
   };
   Map* map_at(uint64_t handle);
+  static int64_t map_refuses(const Map& map, const std::vector<uint8_t>& key, int32_t id, uint64_t flags);
   uint64_t map_handle(const std::string& name);
 
   uint64_t read_register(const Frame& frame, int r);

@@ -49,10 +49,15 @@ struct Outcome {
 // A map as the program's object defines it; unknown sizes are 0.
 struct MapInfo {
   uint32_t type = 0, key_size = 0, value_size = 0, max_entries = 0;
+  // What it holds at first is known: `entries`, and zeros in the rest of an array. Otherwise the seed says
+  // what is there.
+  bool known = false;
+  std::map<std::vector<uint8_t>, std::vector<uint8_t>> entries = {};
 };
 
 struct Options {
   bool trace = false;
+  uint32_t may_goto_rounds = 32;  // each so many rounds, may_goto leaves its loop; 0: never
   std::map<std::string, MapInfo> maps = {};
   std::map<std::string, std::vector<uint8_t>> sections =
       {};  // contents of data sections, by symbol or section name

@@ -1,132 +1,62 @@
-// Random programs before and after compilation: in the virtual machine with 4 to 10 registers and after every
-// pipeline, and in the kernel by test run.
+// Random programs before and after compilation: in the virtual machine with 4 to 10 registers and in many
+// ways through the compiler, and in the kernel by test run.
 //
-// usage: epass_random_agree [--programs N] [--kernel N] [--first SEED]
-// A failure prints the seed, what differs, and both programs as dumps. Exit status 1.
-
-#include <bpf/bpf.h>
+// usage: epass_random_agree [--programs N] [--kernel N] [--first SEED] [--quick 1] [--show 1]
+// A failure prints the seed, what differs, and the reduced program before and after. Exit status 1.
 
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <string>
 
-#include "codegen/lower.h"
-#include "kernel/load.h"
-#include "lift/lift.h"
+#include "base/format.h"
+#include "judge.h"
 #include "object/dump.h"
-#include "pass/pipeline.h"
-#include "passes/registry.h"
-#include "random_program.h"
-#include "vm/vm.h"
+#include "reduce.h"
 
 namespace epass {
 namespace {
 
-constexpr const char* kPipelines[] = {
-    "O0",
-    "O1",
-    "const-prop,dce",
-    "simplify,dce",
-    "immediates,dce",
-    "simplify-cfg",
-    "simplify-params,dce",
-    "immediates,simplify,const-prop,simplify-cfg,simplify-params,dce,simplify"};
+void put(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
-struct Totals {
-  uint64_t programs = 0, compiled = 0, runs = 0, undefined = 0, kernel_programs = 0, kernel_runs = 0,
-           refused = 0, failures = 0;
-};
+using Again = std::function<std::optional<Mismatch>(const RandomProgram&)>;
 
-Result<std::vector<bpf::Insn>> compile(const bpf::Program& program, const char* pipeline, int registers) {
-  auto stages = parse_pipeline(pipeline, {all_passes(), level_pipeline});
-  if (!stages) return fail(stages.error());
-  CallFacts facts = analyze_calls(program);
-  std::map<bpf::FunctionId, bpf::NewCode> changed;
-  for (uint32_t n = 0; n < program.functions.size(); ++n) {
-    bpf::FunctionId id{n};
-    auto fn = lift(program, id, facts);
-    if (!fn) return fail(fn.error());
-    Counters counters;
-    if (auto ok = run_pipeline(*fn, *stages, program.symbols, bpf::Isa::kV4, counters, {.verify_each = true});
-        !ok)
-      return fail(ok.error());
-    auto code = lower(std::move(*fn), {.isa = bpf::Isa::kV4, .registers = registers});
-    if (!code) return fail(code.error());
-    changed[id] = std::move(*code);
-  }
-  return object::join_flat(program, changed);
+// Reduces the program as long as the same kind of mismatch stays, and prints it.
+void report(uint64_t seed, const RandomProgram& program, const Mismatch& bad, const char* judge,
+            const Again& again) {
+  RandomProgram small = program;
+  small.insns = reduce(program.insns, [&](const std::vector<bpf::Insn>& insns) {
+    small.insns = insns;
+    auto m = again(small);
+    return m && m->kind == bad.kind;
+  });
+  Mismatch last = again(small).value_or(bad);
+  put(format("\n{}, seed {}: {}\n  passes {}, {} registers; reduced from {} to {} records:\n{}", judge, seed,
+             last.why, bad.variant.name(), bad.registers, program.insns.size(), small.insns.size(),
+             listing(small.insns)));
+  if (!last.after.empty()) put("after:\n" + listing(last.after));
+  put("as dump:\n" + object::print_dump(small.insns));
+  std::fflush(stdout);
 }
 
-void report(uint64_t seed, const char* pipeline, int registers, const std::string& why,
-            const std::vector<bpf::Insn>& a, const std::vector<bpf::Insn>& b) {
-  std::printf("seed %llu, passes %s, %d registers: %s\nbefore:\n%safter:\n%s\n",
-              static_cast<unsigned long long>(seed), pipeline, registers, why.c_str(),
-              object::print_dump(a).c_str(), object::print_dump(b).c_str());
+void check_in_vm(uint64_t seed, const Effort& effort, Totals& totals) {
+  RandomProgram program = random_program(seed, Judge::kVirtualMachine);
+  auto bad = judge_in_vm(program, seed, effort, totals);
+  if (!bad) return;
+  ++totals.failures;
+  Totals unused;
+  report(seed, program, *bad, "virtual machine",
+         [&](const RandomProgram& p) { return judge_in_vm(p, seed, effort, unused, &*bad); });
 }
 
-bool check_in_vm(uint64_t seed, Totals& totals) {
-  std::vector<bpf::Insn> insns = random_program(seed);
-  auto before = object::split_flat(insns, "random");
-  if (!before)
-    return std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed),
-                       before.error().message.c_str()),
-           false;
-  ++totals.programs;
-  for (size_t k = 0; k < std::size(kPipelines); ++k) {
-    int registers = k < 2 ? 4 + int(seed % 7) : 10;
-    auto after = compile(*before, kPipelines[k], registers);
-    if (!after) {
-      report(seed, kPipelines[k], registers, after.error().message, insns, {});
-      return false;
-    }
-    ++totals.compiled;
-    auto split = object::split_flat(*after, "random");
-    for (size_t length : {14u, 60u, 1000u}) {
-      vm::Input input{.context = vm::Context::kSkb, .packet = std::vector<uint8_t>(length, 1)};
-      vm::Outcome a = vm::run(*before, bpf::FunctionId{0}, input),
-                  b = vm::run(*split, bpf::FunctionId{0}, input);
-      ++totals.runs;
-      totals.undefined += a.read_undefined;
-      std::string why = vm::difference(a, b);
-      if (why.empty()) continue;
-      report(seed, kPipelines[k], registers, why, insns, *after);
-      return false;
-    }
-  }
-  return true;
-}
-
-bool check_in_kernel(uint64_t seed, Totals& totals) {
-  std::vector<bpf::Insn> insns = random_program(seed);
-  auto program = object::split_flat(insns, "random");
-  kernel::LoadType type = *kernel::load_type("sched_cls");
-  kernel::Fd before, after;
-  if (!kernel::load({.insns = insns, .type = type, .name = "before"}, &before).accepted.value_or(false))
-    return ++totals.refused, true;
-  const char* pipeline = seed % 2 ? "O1" : "O0";
-  int registers = 4 + int(seed % 7);
-  auto code = compile(*program, pipeline, registers);
-  if (!code) return report(seed, pipeline, registers, code.error().message, insns, {}), false;
-  kernel::Verdict v = kernel::load({.insns = *code, .type = type, .name = "after"}, &after);
-  if (!v.accepted.value_or(false))
-    return report(seed, pipeline, registers, "lost acceptance: " + v.reason, insns, *code), false;
-  ++totals.kernel_programs;
-  for (uint32_t length : {14u, 60u, 1000u}) {
-    std::vector<uint8_t> packet(length, 1);
-    uint32_t results[2];
-    for (int k = 0; k < 2; ++k) {
-      LIBBPF_OPTS(bpf_test_run_opts, options);
-      options.data_in = packet.data();
-      options.data_size_in = length;
-      if (bpf_prog_test_run_opts(k ? after.get() : before.get(), &options))
-        return std::printf("no test run: %s\n", strerror(errno)), false;
-      results[k] = options.retval;
-    }
-    ++totals.kernel_runs;
-    if (results[0] != results[1])
-      return report(seed, pipeline, registers, "the kernel returns something else", insns, *code), false;
-  }
-  return true;
+void check_in_kernel(KernelJudge& judge, uint64_t seed, Totals& totals) {
+  RandomProgram program = random_program(seed, Judge::kKernel);
+  auto bad = judge.judge(program, seed, totals);
+  if (!bad) return;
+  ++totals.failures;
+  Totals unused;
+  report(seed, program, *bad, "kernel",
+         [&](const RandomProgram& p) { return judge.judge(p, seed, unused, &*bad); });
 }
 
 }  // namespace
@@ -134,26 +64,42 @@ bool check_in_kernel(uint64_t seed, Totals& totals) {
 
 int main(int argc, char** argv) {
   using namespace epass;
-  uint64_t programs = 500, kernel_programs = 200, first = 1;
+  uint64_t programs = 400, kernel_programs = 300, first = 1, quick = 0, show = 0;
   for (int k = 1; k + 1 < argc; k += 2) {
     uint64_t* to = !std::strcmp(argv[k], "--programs") ? &programs
                    : !std::strcmp(argv[k], "--kernel") ? &kernel_programs
+                   : !std::strcmp(argv[k], "--quick")  ? &quick
+                   : !std::strcmp(argv[k], "--show")   ? &show
                                                        : &first;
     std::from_chars(argv[k + 1], argv[k + 1] + std::strlen(argv[k + 1]), *to);
   }
-  Totals totals;
-  for (uint64_t seed = first; seed < first + programs && totals.failures < 5; ++seed)
-    totals.failures += !check_in_vm(seed, totals);
-  std::string refused = kernel_programs ? kernel::why_no_bpf() : "";
-  if (!refused.empty()) std::printf("SKIPPED: test runs in the kernel: %s\n", refused.c_str());
-  for (uint64_t seed = first; refused.empty() && seed < first + kernel_programs && totals.failures < 5;
-       ++seed)
-    totals.failures += !check_in_kernel(seed, totals);
-  auto n = [](uint64_t x) { return static_cast<unsigned long long>(x); };
-  std::printf(
-      "virtual machine: %llu programs, %llu compilations, %llu runs (%llu read something undefined)\n",
-      n(totals.programs), n(totals.compiled), n(totals.runs), n(totals.undefined));
-  std::printf("kernel: %llu programs, %llu runs, %llu refused as they were; failures: %llu\n",
-              n(totals.kernel_programs), n(totals.kernel_runs), n(totals.refused), n(totals.failures));
-  return totals.failures || !totals.runs ? 1 : 0;
+  if (show) {
+    for (Judge judge : {Judge::kVirtualMachine, Judge::kKernel})
+      put("program:\n" + listing(random_program(first, judge).insns));
+    return 0;
+  }
+  Totals vm, kernel;
+  Effort effort{.all_registers = quick == 0};
+  for (uint64_t seed = first; seed < first + programs && vm.failures < 5; ++seed)
+    check_in_vm(seed, effort, vm);
+  put(format(
+      "virtual machine: {} programs, {} compilations ({} without room), {} runs; of the originals' runs "
+      "{} ended, {} read something undefined; failures: {}\n",
+      vm.programs, vm.compilations, vm.no_room, vm.runs, vm.ended, vm.undefined, vm.failures));
+  KernelJudge judge;
+  if (!kernel_programs) return vm.failures || !vm.runs ? 1 : 0;
+  if (!judge.unavailable().empty()) {
+    put("SKIPPED: test runs in the kernel: " + judge.unavailable() + "\n");
+    return vm.failures || !vm.runs ? 1 : 0;
+  }
+  for (uint64_t seed = first;
+       kernel.programs < kernel_programs && seed < first + 3 * kernel_programs && kernel.failures < 5; ++seed)
+    check_in_kernel(judge, seed, kernel);
+  put(
+      format("kernel: {} programs, {} runs, {} of them also compared with the virtual machine; {} programs "
+             "refused as they were, {} unstable, {} without room; failures: {}\n",
+             kernel.programs, kernel.runs, kernel.same_as_vm, kernel.refused, kernel.unstable, kernel.no_room,
+             kernel.failures));
+  for (const auto& [reason, count] : kernel.reasons) put(format("  refused {}: {}\n", count, reason));
+  return vm.failures || kernel.failures || !kernel.runs ? 1 : 0;
 }

@@ -1,265 +1,138 @@
+// Random programs: the functions of one program and how each begins and ends.
+
 #include "random_program.h"
 
-#include <random>
+#include "generator.h"
 
 namespace epass {
-namespace {
 
 using namespace bpf;
 
-constexpr int kSlots = 8;
-constexpr uint8_t kLoopCounter = 9;
+RandomProgram random_program(uint64_t seed, Judge judge) { return Generator(seed, judge).run(); }
 
-class Generator {
- public:
-  explicit Generator(uint64_t seed) : random_(seed) {}
-
-  std::vector<Insn> run() {
-    int functions = int(below(3));
-    for (int n = 0; n < functions; ++n) args_.push_back(int(below(6)));
-    std::vector<std::pair<size_t, int>> calls;
-    main_function(12 + int(below(40)));
-    std::vector<size_t> starts;
-    for (int n = 0; n < functions; ++n) {
-      starts.push_back(code_.size());
-      subprogram(args_[size_t(n)]);
+RandomProgram Generator::run() {
+  out_.xdp = chance(40);
+  int functions = int(below(3));
+  for (int n = 0; n < functions; ++n) {
+    Function fn;
+    for (uint64_t k = below(6); k; --k) {
+      uint64_t kind = below(8);
+      bool context = kind == 0 && fn.args.find('c') == fn.args.npos;
+      fn.args += context ? 'c' : kind < 3 ? 'p' : 's';
     }
-    for (auto [at, target] : calls_) code_[at].imm = int32_t(starts[size_t(target)]) - int32_t(at) - 1;
-    return std::move(code_);
+    functions_.push_back(std::move(fn));
   }
+  if (chance(20)) functions_.push_back({.args = "sp", .callback = true}), out_.callback = true;
+  main_function();
+  for (size_t n = 0; n < functions_.size(); ++n) {
+    next_callee_ = n + 1;
+    functions_[n].start = code_.size();
+    subprogram(functions_[n]);
+  }
+  for (auto [at, target] : references_) code_[at].imm = int32_t(functions_[target].start) - int32_t(at) - 1;
+  return std::move(out_);
+}
 
- private:
-  uint64_t below(uint64_t n) { return random_() % n; }
-  bool chance(int percent) { return below(100) < uint64_t(percent); }
-  void emit(int code, int dst, int src, int off, int64_t imm) {
-    code_.push_back(make_insn(uint8_t(code), uint8_t(dst), uint8_t(src), int16_t(off), int32_t(imm)));
+// All that is known flows into r0.
+void Generator::finish(bool stack) {
+  if (!is_scalar(0)) emit(kAlu64 | kMov, 0, 0, 0, 17);
+  for (int r = 1; r < 10; ++r) {
+    if (!is_scalar(r)) continue;
+    emit(kAlu64 | kMul, 0, 0, 0, 31);
+    emit(kAlu64 | kXor | kX, 0, r, 0, 0);
   }
-  int32_t immediate() {
-    static constexpr int32_t kOften[] = {0,   1,   -1,  2,   7,    8,          31,        32,     63,     64,
-                                         127, 128, 255, 256, -128, 0x7fffffff, INT32_MIN, 0xffff, 0x10000};
-    return chance(60) ? kOften[below(std::size(kOften))] : int32_t(random_());
-  }
-
-  int defined_register() {
-    for (;;) {
-      int r = int(below(10));
-      if (defined_ >> r & 1 && !(in_loop_ && r == kLoopCounter)) return r;
-    }
-  }
-  int any_register() {
-    int r = int(below(10));
-    return in_loop_ && r == kLoopCounter ? 0 : r;
-  }
-  void define(int r) { defined_ |= 1u << r; }
-
-  void constant(int r) {
-    if (chance(15)) {
-      emit(kCodeLdImm64, r, 0, 0, immediate());
-      emit(0, 0, 0, 0, immediate());
-    } else {
-      emit((chance(50) ? kAlu64 : kAlu) | kMov, r, 0, 0, immediate());
-    }
-    define(r);
-  }
-
-  void arithmetic() {
-    static constexpr int kOps[] = {kAdd, kSub, kMul, kDiv, kOr, kAnd, kLsh, kRsh, kMod, kXor, kArsh, kMov};
-    int op = kOps[below(std::size(kOps))];
-    bool wide = chance(60), reg = chance(60);
-    int dst = op == kMov ? any_register() : defined_register(), off = 0;
-    int32_t imm = immediate();
-    if ((op == kDiv || op == kMod) && chance(40)) off = 1;
-    if (!reg && (op == kDiv || op == kMod) && imm == 0) imm = 3;
-    if (!reg && (op == kLsh || op == kRsh || op == kArsh)) imm &= wide ? 63 : 31;
-    if (op == kMov && reg && chance(30)) off = wide ? 8 << below(3) : 8 << below(2);
-    emit((wide ? kAlu64 : kAlu) | op | (reg ? kX : kK), dst, reg ? defined_register() : 0, off,
-         reg ? 0 : imm);
-    define(dst);
-  }
-
-  void unary() {
-    int dst = defined_register(), bits = 16 << below(3);
-    switch (below(4)) {
-      case 0: emit((chance(50) ? kAlu64 : kAlu) | kNeg, dst, 0, 0, 0); break;
-      case 1: emit(kAlu | kEnd, dst, 0, 0, bits); break;
-      case 2: emit(kAlu | kEnd | kX, dst, 0, 0, bits); break;
-      default: emit(kAlu64 | kEnd, dst, 0, 0, bits);
-    }
-  }
-
-  void memory() {
-    static constexpr int kSizes[] = {kB, kH, kW, kDw};
-    size_t k = below(4);
-    int bytes = 1 << k, off = -8 * int(1 + below(kSlots)) + bytes * int(below(uint64_t(8 / bytes)));
-    switch (below(4)) {
-      case 0: emit(kStx | kMem | kSizes[k], 10, defined_register(), off, 0); break;
-      case 1: emit(kSt | kMem | kSizes[k], 10, 0, off, immediate()); break;
-      default: {
-        int dst = any_register();
-        emit(kLdx | (k < 3 && chance(40) ? kMemsx : kMem) | kSizes[k], dst, 10, off, 0);
-        define(dst);
-      }
-    }
-  }
-
-  void atomic() {
-    static constexpr int32_t kOps[] = {kAdd, kOr, kAnd, kXor};
-    int size = chance(50) ? kDw : kW, off = -8 * int(1 + below(kSlots));
-    int src = defined_register();
-    int32_t op = kOps[below(4)];
-    uint64_t kind = below(4);
-    if (kind == 1) op |= kFetch;
-    if (kind == 2) op = kXchg;
-    if (kind == 3) {
-      if (!(defined_ & 1)) constant(0);
-      op = kCmpxchg;
-    }
-    emit(kStx | kAtomic | size, 10, src, off, op);
-  }
-
-  int condition_code() {
-    static constexpr int kOps[] = {kJeq, kJgt, kJge, kJset, kJne, kJsgt, kJsge, kJlt, kJle, kJslt, kJsle};
-    return (chance(60) ? kJmp : kJmp32) | kOps[below(std::size(kOps))] | (chance(50) ? kX : kK);
-  }
-  size_t branch() {
-    int code = condition_code();
-    emit(code, defined_register(), code & kX ? defined_register() : 0, 0, code & kX ? 0 : immediate());
-    return code_.size() - 1;
-  }
-  void land(size_t at) { code_[at].off = int16_t(code_.size() - at - 1); }
-
-  // if / else; what only one side defines is not defined after.
-  void diamond(int depth) {
-    size_t skip = branch();
-    uint32_t before = defined_;
-    statements(1 + int(below(4)), depth + 1);
-    uint32_t left = defined_;
-    if (chance(50)) {
-      emit(kCodeJa, 0, 0, 0, 0);
-      size_t jump = code_.size() - 1;
-      land(skip);
-      defined_ = before;
-      statements(1 + int(below(4)), depth + 1);
-      land(jump);
-      defined_ &= left;
-    } else {
-      land(skip);
-      defined_ = before;
-    }
-  }
-
-  void loop() {
-    emit(kAlu64 | kMov, kLoopCounter, 0, 0, int64_t(2 + below(4)));
-    in_loop_ = true;
-    size_t head = code_.size();
-    uint32_t before = defined_;
-    int count = 1 + int(below(6));
-    // Values that change places: what breaks careless parallel moves.
-    if (chance(40)) {
-      int a = 6, b = 7, c = 8;
-      for (int r : {a, b, c})
-        if (!(defined_ >> r & 1)) constant(r), before = defined_, head = code_.size();
-      emit(kAlu64 | kMov | kX, 0, a, 0, 0);
-      emit(kAlu64 | kMov | kX, a, b, 0, 0);
-      emit(kAlu64 | kMov | kX, b, c, 0, 0);
-      emit(kAlu64 | kMov | kX, c, 0, 0, 0);
-      define(0);
-    }
-    for (int n = 0; n < count; ++n) simple();
-    emit(kAlu64 | kAdd, kLoopCounter, 0, 0, -1);
-    emit(kJmp | kJne, kLoopCounter, 0, int(head) - int(code_.size()) - 1, 0);
-    in_loop_ = false;
-    defined_ = before | (defined_ & ~0u);
-  }
-
-  void call() {
-    if (args_.empty() || !may_call_) return simple();
-    int target = int(below(args_.size()));
-    for (int r = 1; r <= args_[size_t(target)]; ++r)
-      if (!(defined_ >> r & 1)) constant(r);
-    calls_.push_back({code_.size(), target});
-    emit(kCodeCall, 0, kLocalCall, 0, 0);
-    defined_ = (defined_ & ~0x3fu) | 1;
-  }
-
-  void simple() {
-    switch (below(10)) {
-      case 0: constant(any_register()); break;
-      case 1: unary(); break;
-      case 2:
-      case 3: memory(); break;
-      case 4: atomic(); break;
-      default: arithmetic();
-    }
-  }
-  void statements(int count, int depth) {
-    for (int n = 0; n < count; ++n) {
-      uint64_t kind = below(12);
-      if (kind == 0 && depth < 3)
-        diamond(depth);
-      else if (kind == 1 && depth == 0 && loops_++ < 2)
-        loop();
-      else if (kind == 2)
-        call();
-      else
-        simple();
-    }
-  }
-
-  // All defined registers and slots flow into r0.
-  void finish(bool stack) {
-    int sum = 0;
-    if (!(defined_ & 1)) emit(kAlu64 | kMov, 0, 0, 0, 17);
-    for (int r = 1; r < 10; ++r) {
-      if (!(defined_ >> r & 1)) continue;
-      emit(kAlu64 | kMul, sum, 0, 0, 31);
-      emit(kAlu64 | kXor | kX, sum, r, 0, 0);
-    }
-    for (int n = 1; stack && n <= kSlots; ++n) {
-      emit(kLdx | kMem | kDw, 1, 10, -8 * n, 0);
-      emit(kAlu64 | kMul, sum, 0, 0, 37);
-      emit(kAlu64 | kXor | kX, sum, 1, 0, 0);
-    }
-    emit(kAlu64 | kMov | kX, 1, 0, 0, 0);
-    emit(kAlu64 | kRsh, 1, 0, 0, 32);
+  for (int n = 1; stack && n <= kScalars / 8; ++n) {
+    emit(kLdx | kMem | kDw, 1, kFrameRegister, -8 * n, 0);
+    emit(kAlu64 | kMul, 0, 0, 0, 37);
     emit(kAlu64 | kXor | kX, 0, 1, 0, 0);
-    emit(kCodeExit, 0, 0, 0, 0);
   }
+  emit(kAlu64 | kMov | kX, 1, 0, 0, 0);
+  emit(kAlu64 | kRsh, 1, 0, 0, 32);
+  emit(kAlu64 | kXor | kX, 0, 1, 0, 0);
+  if (in_callback_) emit(either(kAlu, kAlu64) | kAnd, 0, 0, 0, 1);
+  emit(kCodeExit, 0, 0, 0, 0);
+}
 
-  void main_function(int count) {
-    defined_ = 0, may_call_ = true;
+// The first instruction as the head of a loop. A register counts what the context holds, modulo 4; the kernel
+// does not follow what it holds and needs may_goto. In a function, the first argument counts.
+void Generator::entry_loop() {
+  int rounds = int(below(3));
+  if (in_main_) {
+    out_.exact = false;
+    int field = 48 + 4 * int(below(5)), counter = 2 + int(below(8));
+    emit(kLdx | kMem | kW, counter, 1, field, 0);
+    emit(kAlu64 | kAdd, counter, 0, 0, 1);
+    emit(kAlu64 | kAnd, counter, 0, 0, 3);
+    emit(kStx | kMem | kW, 1, counter, field, 0);
+    set(counter);
+    uint32_t locked = std::exchange(locked_, locked_ | 1u << counter | 2);
+    for (; rounds; --rounds) arithmetic();
+    size_t leave = for_kernel() || chance(30) ? emit(kCodeMayGoto, 0, 0, 0, 0) : 0;
+    back(emit(kJmp | kJne, counter, 0, 0, 0), 0);
+    if (leave) land(leave);
+    locked_ = locked;
+  } else {
+    size_t start = code_.size();
+    uint32_t locked = locked_;
+    State head = now_;
+    for (int r = 1; r <= kMaxArguments; ++r)
+      if (r == 1 || reg(r).is_pointer()) locked_ |= 1u << r;
+    emit(either(kAlu, kAlu64) | kAnd, 1, 0, 0, 3);
+    size_t leave = emit(kJmp | kJeq, 1, 0, 0, 0);
+    emit(kAlu64 | kAdd, 1, 0, 0, -1);
+    for (; rounds; --rounds) arithmetic();
+    back(jump(), start);
+    land(leave);
+    now_ = head, locked_ = locked;
+  }
+}
+
+void Generator::main_function() {
+  in_main_ = true;
+  set(1, {Content::kContext});
+  if (!out_.xdp && chance(15)) entry_loop();
+  emit(kStx | kMem | kDw, kFrameRegister, 1, kSpills, 0);
+  now_.spilled[0] = {Content::kContext};
+  if (out_.xdp) {
+    emit(kLdx | kMem | kW, 0, 1, 4, 0);
+    emit(kLdx | kMem | kW, 2, 1, 0, 0);
+    emit(kAlu64 | kSub | kX, 0, 2, 0, 0);
+    set(2, {});
+  } else {
     emit(kLdx | kMem | kW, 0, 1, 0, 0);  // skb->len
-    define(0);
-    for (int n = 1; n <= kSlots; ++n) {
-      emit(kAlu64 | kMul, 0, 0, 0, 1 + 2 * int64_t(below(1000)));
-      emit(kStx | kMem | kDw, 10, 0, -8 * n, 0);
-    }
-    for (int r = 1; r < 10; ++r)
-      if (chance(70)) constant(r);
-    statements(count, 0);
-    finish(true);
   }
-
-  void subprogram(int args) {
-    defined_ = 0, may_call_ = false, loops_ = 2;
-    for (int r = 1; r <= args; ++r) define(r);
-    constant(0);
-    for (int n = 1; n <= kSlots; ++n) emit(kSt | kMem | kDw, 10, 0, -8 * n, n);
-    statements(3 + int(below(10)), 1);
-    finish(false);
+  set(0);
+  for (int n = 1; n <= kScalars / 8; ++n) {
+    emit(kAlu64 | kMul, 0, 0, 0, 1 + 2 * int64_t(below(1000)));
+    emit(kStx | kMem | kDw, kFrameRegister, 0, -8 * n, 0);
   }
+  if (chance(50)) {
+    int r = 6 + int(below(4));
+    emit(kAlu64 | kMov | kX, r, 1, 0, 0);
+    set(r, {Content::kContext});
+  }
+  for (int r = 0; r < 10; ++r)
+    if (!reg(r).is_pointer() && chance(60)) constant(r);
+  statements(6 + int(below(30)));
+  for (size_t n = 0; n < functions_.size(); ++n)
+    if (!functions_[n].called) functions_[n].callback ? callback_loop() : call(n);
+  finish(true);
+}
 
-  std::mt19937_64 random_;
-  std::vector<Insn> code_;
-  std::vector<std::pair<size_t, int>> calls_;
-  std::vector<int> args_;
-  uint32_t defined_ = 0;
-  int loops_ = 0;
-  bool in_loop_ = false, may_call_ = false;
-};
-
-}  // namespace
-
-std::vector<Insn> random_program(uint64_t seed) { return Generator(seed).run(); }
+void Generator::subprogram(Function& fn) {
+  in_main_ = false, in_callback_ = fn.callback, loops_ = 3, depth_ = 1, branches_ = for_kernel() ? 34 : 60;
+  now_ = {}, locked_ = 0;
+  for (size_t k = 0; k < fn.args.size(); ++k) {
+    Content c{Content::kScalar};
+    if (fn.args[k] == 'p') c = {Content::kMemory, 0, 16, true};
+    if (fn.args[k] == 'c') c = {Content::kContext};
+    set(int(k) + 1, c);
+  }
+  if (fn.args.starts_with('s') && !fn.callback && chance(30)) entry_loop();
+  for (int n = 1; n <= kScalars / 8; ++n) emit(kSt | kMem | kDw, kFrameRegister, 0, -8 * n, immediate());
+  constant(0);
+  statements(3 + int(below(10)));
+  finish(chance(30));
+}
 
 }  // namespace epass

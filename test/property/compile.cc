@@ -1,0 +1,74 @@
+#include "compile.h"
+
+#include "codegen/lower.h"
+#include "object/dump.h"
+#include "pass/pipeline.h"
+#include "passes/registry.h"
+
+namespace epass {
+
+std::vector<Variant> variants(uint64_t seed) {
+  std::vector<Variant> out = {
+      {.passes = "O0"},
+      {.passes = "O0", .promote_slots = false},
+      {.passes = "O0", .keep_homes = false},
+      {.passes = "O1"},
+      {.passes = "O1", .promote_slots = false, .keep_homes = false},
+  };
+  std::vector<std::string> names;
+  for (const PassInfo& pass : all_passes())
+    if (pass.options.find('=') == std::string_view::npos) names.emplace_back(pass.name);
+  for (const std::string& name : names) out.push_back({.passes = name + ",dce"});
+  Variant random{.keep_homes = seed % 3 != 0};
+  for (uint64_t x = seed * 0x9e3779b97f4a7c15 | 1, n = 0; n < 7; ++n) {
+    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+    random.passes += (n ? "," : "") + names[x % names.size()];
+  }
+  out.push_back(random);
+  return out;
+}
+
+Result<Compiler> Compiler::make(const std::vector<bpf::Insn>& insns) {
+  auto program = object::split_flat(insns, "random");
+  if (!program) return fail(program.error());
+  Compiler out;
+  out.program_ = std::move(*program);
+  out.facts_ = analyze_calls(out.program_);
+  return out;
+}
+
+Result<const Compiler::Module*> Compiler::module(const Variant& variant) {
+  auto [it, is_new] = optimized_.try_emplace({variant.passes, variant.promote_slots});
+  if (!is_new && !it->second.empty()) return &it->second;
+  Module& lifted = lifted_[variant.promote_slots];
+  for (uint32_t n = uint32_t(lifted.size()); n < program_.functions.size(); ++n) {
+    auto fn = lift(program_, bpf::FunctionId{n}, facts_, {.promote_slots = variant.promote_slots});
+    if (!fn) return fail(fn.error());
+    lifted.push_back(std::move(*fn));
+  }
+  auto stages = parse_pipeline(variant.passes, {all_passes(), level_pipeline});
+  if (!stages) return fail(stages.error());
+  Module module = lifted;
+  for (Function& fn : module) {
+    Counters counters;
+    auto ok = run_pipeline(fn, *stages, program_.symbols, bpf::Isa::kV4, counters, {.verify_each = true});
+    if (!ok) return fail(ok.error());
+  }
+  it->second = std::move(module);
+  return &it->second;
+}
+
+Result<std::vector<bpf::Insn>> Compiler::compile(const Variant& variant, int registers) {
+  auto functions = module(variant);
+  if (!functions) return fail(functions.error());
+  std::map<bpf::FunctionId, bpf::NewCode> changed;
+  for (uint32_t n = 0; n < program_.functions.size(); ++n) {
+    auto code = lower((**functions)[n],
+                      {.isa = bpf::Isa::kV4, .keep_homes = variant.keep_homes, .registers = registers});
+    if (!code) return fail(code.error());
+    changed[bpf::FunctionId{n}] = std::move(*code);
+  }
+  return object::join_flat(program_, changed);
+}
+
+}  // namespace epass

@@ -1,0 +1,46 @@
+#pragma once
+// One flat program through the compiler in every way that the judges ask for. What ways have in common is
+// done once.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bpf/program.h"
+#include "ir/function.h"
+#include "lift/lift.h"
+
+namespace epass {
+
+// A way through the compiler.
+struct Variant {
+  std::string passes = {};
+  bool promote_slots = true, keep_homes = true;
+  std::string name() const {
+    return passes + (promote_slots ? "" : " without promoted slots") + (keep_homes ? "" : " without homes");
+  }
+};
+
+// The fixed ones, and one that the seed decides: passes in any order.
+std::vector<Variant> variants(uint64_t seed);
+
+class Compiler {
+ public:
+  // Null if the input cannot be split into functions; `why` says it.
+  static Result<Compiler> make(const std::vector<bpf::Insn>& insns);
+
+  const bpf::Program& program() const { return program_; }
+  Result<std::vector<bpf::Insn>> compile(const Variant& variant, int registers);
+
+ private:
+  using Module = std::vector<Function>;
+  Result<const Module*> module(const Variant& variant);
+
+  bpf::Program program_;
+  CallFacts facts_;
+  std::map<bool, Module> lifted_;                             // by promote_slots
+  std::map<std::pair<std::string, bool>, Module> optimized_;  // by passes and promote_slots
+};
+
+}  // namespace epass

@@ -1,0 +1,102 @@
+// The virtual machine's helpers answer as the kernel's do.
+
+#include <gtest/gtest.h>
+
+#include "object/dump.h"
+#include "vm/vm.h"
+
+namespace epass {
+namespace {
+
+using namespace bpf;
+
+uint64_t result_of(std::vector<Insn> insns, const vm::Options& options = {}) {
+  auto program = object::split_flat(std::move(insns), "test");
+  EXPECT_TRUE(program);
+  vm::Outcome out = vm::run(*program, FunctionId{0}, {.context = vm::Context::kSkb}, options);
+  EXPECT_EQ(out.error, "");
+  EXPECT_FALSE(out.read_undefined);
+  return out.r0;
+}
+
+Insn move(int dst, int32_t value) { return make_insn(kAlu64 | kMov, uint8_t(dst), 0, 0, value); }
+Insn call(int32_t helper) { return make_insn(kCodeCall, 0, 0, 0, helper); }
+constexpr Insn kExit = make_insn(kCodeExit, 0, 0, 0, 0);
+
+// bpf_loop of a callback that returns `answer`.
+std::vector<Insn> loop(int32_t rounds, int32_t flags, int32_t answer) {
+  return {move(1, rounds),
+          make_insn(kCodeLdImm64, 2, kFuncPtr, 0, 5),
+          {},
+          move(3, 0),
+          move(4, flags),
+          call(181),
+          kExit,
+          move(0, answer),
+          kExit};
+}
+
+TEST(VmHelpers, LoopCountsTheRoundThatStopsIt) {
+  EXPECT_EQ(result_of(loop(4, 0, 0)), 4u);
+  EXPECT_EQ(result_of(loop(4, 0, 1)), 1u);
+  EXPECT_EQ(result_of(loop(0, 0, 1)), 0u);
+  EXPECT_EQ(result_of(loop(4, 1, 0)), uint64_t(-22)) << "unknown flags";
+  EXPECT_EQ(result_of(loop(-1, 0, 0)), uint64_t(-7)) << "more than BPF_MAX_LOOPS";
+}
+
+// The key in the frame, then the helper; lookups give the first byte of the value, or 77.
+std::vector<Insn> map_access(int32_t helper, int32_t key, int32_t flags) {
+  std::vector<Insn> insns = {make_insn(kSt | kMem | kW, 10, 0, -4, key),
+                             make_insn(kSt | kMem | kDw, 10, 0, -16, 5),
+                             make_insn(kAlu64 | kMov | kX, 2, 10, 0, 0),
+                             make_insn(kAlu64 | kAdd, 2, 0, 0, -4),
+                             make_insn(kAlu64 | kMov | kX, 3, 10, 0, 0),
+                             make_insn(kAlu64 | kAdd, 3, 0, 0, -16),
+                             move(4, flags),
+                             make_insn(kCodeLdImm64, 1, kMapFd, 0, 1),
+                             {},
+                             call(helper)};
+  if (helper == 1) {
+    insns.push_back(make_insn(kJmp | kJne, 0, 0, 2, 0));
+    insns.push_back(move(0, 77));
+    insns.push_back(kExit);
+    insns.push_back(make_insn(kLdx | kMem | kB, 0, 0, 0, 0));
+  }
+  insns.push_back(kExit);
+  return insns;
+}
+
+TEST(VmHelpers, MapsOfKnownContents) {
+  vm::MapInfo info{.type = 2, .key_size = 4, .value_size = 8, .max_entries = 2, .known = true};
+  info.entries[{1, 0, 0, 0}] = {42};
+  vm::Options array{.maps = {{"map#1", info}}}, hash = array;
+  hash.maps["map#1"].type = 1;
+  constexpr int32_t kLookup = 1, kUpdate = 2, kDelete = 3;
+  EXPECT_EQ(result_of(map_access(kLookup, 0, 0), array), 0u);
+  EXPECT_EQ(result_of(map_access(kLookup, 1, 0), array), 42u);
+  EXPECT_EQ(result_of(map_access(kLookup, 2, 0), array), 77u) << "behind the end";
+  EXPECT_EQ(result_of(map_access(kUpdate, 2, 0), array), uint64_t(-7));
+  EXPECT_EQ(result_of(map_access(kUpdate, 1, 1), array), uint64_t(-17)) << "it exists";
+  EXPECT_EQ(result_of(map_access(kUpdate, 1, 4), array), uint64_t(-22)) << "unknown flags";
+  EXPECT_EQ(result_of(map_access(kDelete, 1, 0), array), uint64_t(-22));
+  EXPECT_EQ(result_of(map_access(kLookup, 0, 0), hash), 77u);
+  EXPECT_EQ(result_of(map_access(kLookup, 1, 0), hash), 42u);
+  EXPECT_EQ(result_of(map_access(kUpdate, 0, 2), hash), uint64_t(-2)) << "it does not exist";
+  EXPECT_EQ(result_of(map_access(kUpdate, 0, 1), hash), 0u);
+  EXPECT_EQ(result_of(map_access(kDelete, 0, 0), hash), uint64_t(-2));
+  EXPECT_EQ(result_of(map_access(kDelete, 1, 0), hash), 0u);
+}
+
+TEST(VmHelpers, MayGotoLeavesItsLoop) {
+  std::vector<Insn> counting = {move(0, 0),
+                                make_insn(kCodeMayGoto, 0, 0, 3, 0),
+                                make_insn(kAlu64 | kAdd, 0, 0, 0, 1),
+                                make_insn(kJmp | kJeq, 0, 0, 1, 100),
+                                make_insn(kCodeJa, 0, 0, -4, 0),
+                                kExit};
+  EXPECT_EQ(result_of(counting), 31u);
+  EXPECT_EQ(result_of(counting, {.may_goto_rounds = 0}), 100u);
+}
+
+}  // namespace
+}  // namespace epass
