@@ -3,6 +3,7 @@ under TCG from an initramfs of busybox, epass and the objects; what epass says c
 
 Every answer is cached under its kernel, its object's content and the sources that decide how a program is loaded, so
 that a run that was interrupted, or is repeated, asks only what is new. Used by bench/qemu and bench/selftests."""
+import concurrent.futures
 import hashlib
 import json
 import lzma
@@ -22,6 +23,10 @@ CACHE = ROOT / "build/guest"
 DONE, TIMEOUT, CRASHED = "done", "timeout", "crashed"
 # Programs of one object that are asked about together.
 PART = 6
+# Jobs of one boot; what an interrupted run had from a boot is not lost.
+BATCH = 200
+# Seconds until a guest must have started.
+START_LIMIT = 600
 
 
 class Missing(Exception):
@@ -180,7 +185,7 @@ def libraries(binary):
 def loader_identity(libbpf):
     """What decides how a program is loaded; answers given under another identity do not count."""
     digest = hashlib.sha256()
-    for source in sorted([*ROOT.glob("src/kernel/*"), *ROOT.glob("src/object/*"), ROOT / "src/tool/verify.cc"]):
+    for source in sorted(ROOT.glob("src/kernel/*")):
         digest.update(source.read_bytes())
     digest.update(pathlib.Path(libbpf).read_bytes())
     return digest.digest()
@@ -213,20 +218,22 @@ class Kernel:
         self.modules = self.find_modules(modules)
 
     def find_modules(self, wanted):
-        """The files of the wanted modules behind those that they need; modules that the kernel has not are left out."""
-        have = {p.name.split(".ko")[0].replace("-", "_"): p for p in self.home.glob("**/*.ko")}
-        order = []
+        """name -> content, of the wanted modules behind those that they need; what this kernel has not is left out."""
+        have = {p.name.split(".ko")[0].replace("-", "_"): p for p in self.home.glob("**/*.ko*")}
+        order = {}
 
         def visit(name):
             name = name.replace("-", "_")
-            if name not in have or have[name] in order:
+            if name not in have or name in order:
                 return
-            notes = elf_section(have[name].read_bytes(), ".modinfo").split(b"\0")
-            for note in notes:
+            module = have[name].read_bytes()
+            if have[name].suffix == ".xz":
+                module = lzma.decompress(module)
+            for note in elf_section(module, ".modinfo").split(b"\0"):
                 if note.startswith(b"depends="):
                     for other in note[8:].decode().split(","):
                         visit(other)
-            order.append(have[name])
+            order[name] = module
 
         for name in wanted:
             visit(name)
@@ -236,16 +243,15 @@ class Kernel:
 class Guest:
     """Asks a kernel for verdicts. A job is an object's path with further arguments of `epass verify`."""
 
-    def __init__(self, kernel, epass, libbpf=None, limit=600, memory=1536, batch_bytes=200 << 20):
+    def __init__(self, kernel, epass, libbpf=None, limit=600, memory=1536, batch_bytes=200 << 20, guests=1):
         self.kernel, self.epass, self.limit, self.memory, self.batch_bytes = kernel, str(epass), limit, memory, batch_bytes
         self.libraries = libraries(self.epass)
         if libbpf:
             self.libraries["lib/libbpf.so.1"] = pathlib.Path(libbpf)
         self.identity = loader_identity(self.libraries["lib/libbpf.so.1"])
-        for module in kernel.modules:
-            self.identity += module.name.encode()
+        self.identity += " ".join(kernel.modules).encode()
         self.answers = CACHE / "answers" / kernel.home.name
-        self.boots = 0
+        self.guests = guests
 
     def key(self, path, arguments=()):
         digest = hashlib.sha256(self.identity)
@@ -290,17 +296,22 @@ class Guest:
                 todo[key] = job
         if todo:
             say(f"Linux {self.kernel.release}: {len(jobs)} questions, {len(jobs) - len(keys) + len(todo)} of them new")
+        shares = [dict(list(todo.items())[n :: self.guests]) for n in range(self.guests)]
+        with concurrent.futures.ThreadPoolExecutor(self.guests) as pool:
+            for done in [pool.submit(self.answer, n, share) for n, share in enumerate(shares)]:
+                done.result()
+        return [self.cached(key) for key in keys]
+
+    def answer(self, number, todo):
         while todo:
             batch, sizes = {}, {}
             for key, job in todo.items():
                 sizes[job[0]] = os.path.getsize(job[0])
-                if batch and sum(sizes.values()) > self.batch_bytes:
+                if len(batch) == BATCH or (batch and sum(sizes.values()) > self.batch_bytes):
                     break
                 batch[key] = job
-            answered = self.boot(batch)
-            for key in answered:
+            for key in self.boot(number, batch):
                 del todo[key]
-        return [self.cached(key) for key in keys]
 
     def initramfs(self, batch):
         archive = Archive()
@@ -311,9 +322,9 @@ class Guest:
         archive.file("epass", pathlib.Path(self.epass).read_bytes())
         for name, path in sorted(self.libraries.items()):
             archive.file(name, path.read_bytes())
-        archive.file("modules/order", "".join(p.name + "\n" for p in self.kernel.modules).encode())
-        for module in self.kernel.modules:
-            archive.file(f"modules/{module.name}", module.read_bytes())
+        archive.file("modules/order", "".join(name + "\n" for name in self.kernel.modules).encode())
+        for name, module in self.kernel.modules.items():
+            archive.file(f"modules/{name}", module)
         lines, packed = [], {}
         for n, (path, arguments) in enumerate(batch.values()):
             if path not in packed:
@@ -323,9 +334,9 @@ class Guest:
         archive.file("jobs", ("\n".join(lines) + "\n").encode())
         return archive.bytes()
 
-    def boot(self, batch):
+    def boot(self, number, batch):
         """Runs a guest until the batch is answered, or it died; returns the keys that have an answer now."""
-        home = CACHE / "boot" / str(os.getpid())
+        home = CACHE / "boot" / f"{os.getpid()}.{number}"
         home.mkdir(parents=True, exist_ok=True)
         initrd, console, port = home / "initrd", home / "console", home / "port"
         initrd.write_bytes(self.initramfs(batch))
@@ -335,11 +346,10 @@ class Guest:
                    "-nodefaults", "-no-reboot", "-display", "none", "-kernel", self.kernel.home / "vmlinux", "-initrd", initrd,
                    "-append", "console=ttyS0 quiet panic=-1 oops=panic nokaslr mitigations=off audit=0",
                    "-serial", f"file:{console}", "-serial", f"file:{port}"]
-        self.boots += 1
         process = subprocess.Popen([str(w) for w in machine], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE)
         keys, answered = list(batch), []
-        buffer, current, rows, ready, over = b"", None, [], False, False
+        buffer, current, rows, ready, over, silent = b"", None, [], False, False, False
         heard = begin = shown = time.monotonic()
         try:
             with open(port, "rb") as stream:
@@ -350,7 +360,8 @@ class Guest:
                         heard = now
                     elif not alive:
                         break
-                    elif now - heard > (self.limit * 3 if ready else 300):
+                    elif now - heard > (self.limit * 2 if ready else START_LIMIT):
+                        silent = True
                         process.kill()
                     else:
                         time.sleep(0.05)
@@ -382,9 +393,12 @@ class Guest:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+        complaint = process.stderr.read().decode(errors="replace").strip()
+        if not over and (process.returncode < 0 or "terminating on signal" in complaint) and not silent:
+            raise Missing("the emulator was ended from outside; run again to go on")
         if not ready:
             tail = console.read_bytes().decode(errors="replace").splitlines()[-5:] if console.exists() else []
-            raise Missing("the guest did not start: " + " | ".join([process.stderr.read().decode().strip(), *tail]))
+            raise Missing("the guest did not start: " + " | ".join([complaint, *tail]))
         if current is not None:
             tail = console.read_bytes().decode(errors="replace").splitlines() if console.exists() else []
             why = [line for line in tail if "BUG" in line or "Oops" in line or "panic" in line or "RIP" in line][:3]
@@ -392,6 +406,8 @@ class Guest:
             answered.append(keys[current])
         elif not over and not answered:
             raise Missing(f"the guest of {self.kernel.release} ended without an answer; see {console}")
+        else:
+            shutil.rmtree(home)
         return answered
 
 
@@ -439,6 +455,12 @@ class Comparison:
                 self.lost.append((name, key[1], now["reason"]))
             else:
                 self.both.append((name, key[1], row, now))
+
+
+def work_ratio(item):
+    """By how much the verifier works more on the output; an item of `Comparison.both`."""
+    _, _, old, new = item
+    return new["insn_processed"] / old["insn_processed"] if old["insn_processed"] and new["insn_processed"] else 1
 
 
 def build_epass():
