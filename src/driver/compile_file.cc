@@ -134,8 +134,10 @@ std::string offset_map(const CompiledFile& file) {
   std::string text;
   for (const FunctionOutcome& out : file.compiled.functions) {
     const std::string& name = file.program().functions[out.id].name;
-    for (uint32_t i = 0; i < out.insns_out; ++i)
-      text += format("{} {} {}\n", name, i, out.code ? out.code->origin[i] : i);
+    for (uint32_t i = 0; i < out.insns_out; ++i) {
+      const uint32_t origin = out.code ? out.code->origin[i] : i;
+      text += format("{} {} {}\n", name, i, origin < out.insns_in ? std::to_string(origin) : "-");
+    }
   }
   return text;
 }

@@ -28,7 +28,8 @@ struct CompiledFile {
 // in `compiled`.
 Result<CompiledFile> compile_file(Input input, const FileOptions& options);
 
-// "FUNCTION NEW OLD" per line, for every record of every function of the output, in order.
+// "FUNCTION NEW OLD" per line, for every record of every function of the output, in order; OLD is `-` for an
+// instruction that comes from none of the input.
 std::string offset_map(const CompiledFile& file);
 
 }  // namespace epass::driver

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/format.h"
+#include "object/lines.h"
 #include "object/object.h"
 
 namespace epass::object {
@@ -285,8 +286,6 @@ class ObjectWriter {
     core_symbols_ = ext.tables[BtfExt::kCoreRelo].sections;
   }
 
-  // Each new instruction belongs to the line of the one it comes from; a record stands where the line
-  // changes.
   std::vector<ExtRecord> move_lines(size_t c, const std::vector<ExtRecord>& old) const {
     std::vector<ExtRecord> sorted = old, out;
     std::ranges::stable_sort(sorted, {}, &ExtRecord::offset);
@@ -302,21 +301,8 @@ class ObjectWriter {
         }
         continue;
       }
-      const ExtRecord* current = nullptr;
-      for (uint32_t n = 0; n < code->insns.size(); n += bpf::records(code->insns[n])) {
-        // What comes from nowhere belongs to what stands before it.
-        if (n && code->origin[n] >= p.end - p.begin) continue;
-        uint32_t origin = code->origin[n] < p.end - p.begin ? code->origin[n] : 0;
-        auto r = std::upper_bound(first, last, (p.begin + origin) * 8,
-                                  [](uint32_t at, const ExtRecord& x) { return at < x.offset; });
-        if (r == first && (n || first == last)) continue;
-        if (r == first) ++r;  // the kernel wants a line for the first instruction
-        const ExtRecord* line = &*std::prev(r);
-        if (line == current) continue;
-        current = line;
-        out.push_back(*line);
-        out.back().offset = (starts_[c][k] + n) * 8;
-      }
+      std::vector<ExtRecord> fresh = lines_of({first, last}, *code, p.begin, p.end, starts_[c][k]);
+      out.insert(out.end(), fresh.begin(), fresh.end());
     }
     return out;
   }

@@ -22,6 +22,8 @@ constexpr Topic kTopics[] = {
   epir   the compiler's own text form of programs in SSA form (first word: epir)
 Outputs (--emit) have the format of the input, or
   asm    the disassembly of `epass print`
+--offset-map FILE writes a line FUNCTION NEW OLD for every record of the output, counted from the
+start of its function; OLD is - for one that comes from no instruction of the input.
 Sizes are counted in 8-byte records everywhere; ld_imm64 is two.
 )"},
     {"isa", R"(Instruction sets, numbered as LLVM's -mcpu numbers them:

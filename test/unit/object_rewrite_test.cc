@@ -213,6 +213,48 @@ TEST_F(ObjectRewrite, InstructionsFromNowhereShareTheLineBefore) {
   EXPECT_EQ(after.size(), before.size());
 }
 
+// Blocks that a compiler adds at the end, for the edges of branches, come from instructions that stand
+// elsewhere.
+TEST_F(ObjectRewrite, CopiesOfInstructionsAddNoLines) {
+  auto object = compile(kCallback);
+  if (!object) GTEST_SKIP() << "no clang with the BPF target";
+  bpf::FunctionId run = find(*object, "run");
+  auto before = object->source_lines(run);
+  ASSERT_GT(before.size(), 2u);
+  bpf::NewCode code = longer(object->program().functions[run]);
+  for (const object::SourceLine& line : before)
+    for (int k = 0; k < 2; ++k) {
+      code.insns.push_back(bpf::make_insn(bpf::kCodeJa, 0, 0, 0, 0));
+      code.origin.push_back(line.insn);
+    }
+  auto written = object->write({{run, code}});
+  ASSERT_TRUE(written);
+  auto again = parse(*written);
+  ASSERT_TRUE(again);
+  auto after = again->source_lines(find(*again, "run"));
+  ASSERT_EQ(after.size(), before.size());
+  for (size_t k = 0; k < after.size(); ++k) {
+    EXPECT_EQ(after[k].insn, before[k].insn + (k ? 1 : 0));
+    EXPECT_EQ(after[k].line, before[k].line);
+  }
+  // Where records went with their instructions, copies may have them.
+  bpf::NewCode shorter = longer(object->program().functions[run]);
+  const uint32_t last = before.back().insn;
+  shorter.insns.resize(last + 1), shorter.origin.resize(last + 1);
+  std::erase_if(shorter.attachments, [&](const bpf::Attachment& a) { return a.insn > last; });
+  std::erase_if(shorter.core, [&](const bpf::CoreRecord& r) { return r.insn > last; });
+  shorter.insns.push_back(bpf::make_insn(bpf::kCodeJa, 0, 0, 0, 0));
+  shorter.origin.push_back(0);
+  written = object->write({{run, shorter}});
+  ASSERT_TRUE(written);
+  again = parse(*written);
+  ASSERT_TRUE(again);
+  after = again->source_lines(find(*again, "run"));
+  ASSERT_EQ(after.size(), before.size());
+  EXPECT_EQ(after.back().insn, last + 1);
+  EXPECT_EQ(after.back().line, before.front().line);
+}
+
 TEST_F(ObjectRewrite, TwoRelocationsForOneInstruction) {
   auto object = compile(kCallback);
   if (!object) GTEST_SKIP() << "no clang with the BPF target";
