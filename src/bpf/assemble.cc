@@ -119,23 +119,38 @@ bool Assembler::line(std::string_view text) {
   ListingLine listing = read_listing_line(text);
   switch (listing.kind) {
     case ListingLine::Kind::kIgnored: return true;
+    case ListingLine::Kind::kZeros: return zeros_ = true;
     case ListingLine::Kind::kPlain: return statements(text, 1);
     case ListingLine::Kind::kSection:
       enter(listing.text);
-      section().is_code = true;
+      section().is_code = true, zeros_ = false;
       return true;
-    case ListingLine::Kind::kLabel: {
-      Cursor c({}, line_, listing.column);
-      return define(c, listing.text, listing.column);
-    }
+    case ListingLine::Kind::kLabel:
+      // Listings repeat the names of local labels; their jumps are counted in numbers.
+      if (!fill_to(listing)) return false;
+      labels_.try_emplace(std::string(listing.text),
+                          Label{.section = current_, .offset = bytes().size(), .line = line_});
+      return true;
     case ListingLine::Kind::kInsn: break;
   }
   return listed(listing);
 }
 
+// Listings leave out runs of zeros; the address of the next line tells how many.
+bool Assembler::fill_to(const ListingLine& listing) {
+  if (!zeros_) return true;
+  zeros_ = false;
+  constexpr uint64_t kMostZeros = 1 << 20;
+  if (listing.address < bytes().size() || listing.address > bytes().size() + kMostZeros) return true;
+  bytes().resize(listing.address);
+  section().lines.resize(bytes().size() / 8, static_cast<uint32_t>(line_));
+  return true;
+}
+
 // An instruction of a listing. Its text is what counts; the bytes beside it tell what LLVM's text leaves out:
 // which kind of call or address it is.
 bool Assembler::listed(const ListingLine& listing) {
+  if (!fill_to(listing)) return false;
   const size_t begin = bytes().size();
   const std::vector<uint8_t>& shown = listing.bytes;
   if (listing.text == "<unknown>" || listing.text.empty()) {

@@ -184,6 +184,9 @@ void Assembler::make_symbols() {
     const Traits& t = found->second;
     s.is_global |= t.is_global, s.is_weak = t.is_weak, s.is_hidden = t.is_hidden;
     s.is_function |= t.is_function, s.is_object = t.is_object;
+    // Text written by hand seldom has `.type`.
+    if (defined && s.is_global && !s.is_object && out_.sections[static_cast<size_t>(s.section)].is_code)
+      s.is_function = true;
     auto to = labels_.find(t.size_to), from = labels_.find(t.size_from);
     if (t.size)
       s.size = *t.size;

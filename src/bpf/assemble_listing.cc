@@ -68,20 +68,27 @@ ListingLine read_listing_line(std::string_view line) {
     out.text = line.substr(kSection.size(), line.size() - kSection.size() - 1);
     return out;
   }
-  if (line.find(":\tfile format ") != line.npos || line == "\t\t...") {
+  if (line.find(":\tfile format ") != line.npos) {
     out.kind = Kind::kIgnored;
+    return out;
+  }
+  if (line == "\t\t...") {
+    out.kind = Kind::kZeros;
     return out;
   }
   // "0000000000000080 <name>:"
   if (line.size() > 19 && line.substr(16, 2) == " <" && line.ends_with(">:") &&
       std::ranges::all_of(line.substr(0, 16), is_hex)) {
     out.kind = Kind::kLabel, out.column = 19, out.text = line.substr(18, line.size() - 20);
+    for (char c : line.substr(0, 16)) out.address = out.address << 4 | hex_value(c);
     return out;
   }
   Reader reader(line);
   const size_t indented = reader.blanks();
   const size_t digits = reader.run(is_digit);
-  if (!digits) return out;
+  if (!digits || digits > 15) return out;
+  for (char c : line.substr(reader.at - digits, digits)) out.address = out.address * 10 + hex_value(c);
+  out.address *= 8;
   if (!reader.accept(':')) {
     // `epass print`: "  12   r1 = r2", perhaps with bytes.
     if (reader.blanks() < 2) return out;

@@ -13,10 +13,11 @@ namespace epass::bpf {
 
 // A line of a listing taken apart: label or instruction, and the bytes that stand beside it.
 struct ListingLine {
-  enum class Kind : uint8_t { kPlain, kIgnored, kLabel, kSection, kInsn };
+  enum class Kind : uint8_t { kPlain, kIgnored, kZeros, kLabel, kSection, kInsn };
   Kind kind = Kind::kPlain;
   std::string_view text = {};        // what is left: statement, label or section name
   uint32_t column = 1;               // where it begins
+  uint64_t address = 0;              // kLabel, kInsn: where it stands in its section, in bytes
   std::vector<uint8_t> bytes = {};   // kInsn: of the record or records; empty if the listing shows none
   std::optional<uint8_t> code = {};  // kInsn: the kernel's listing gives the operation code only
 };
@@ -33,7 +34,7 @@ class Assembler {
     uint64_t offset = 0;
     int64_t line = -1;
   };
-  // A field that waits for a label. kNext is relative to the next record, kCallee, too, in `imm`.
+  // A field that waits for a label.
   struct Fixup {
     enum class Kind : uint8_t { kJump, kLongJump, kCall, kLoad, kData };
     Kind kind = Kind::kJump;
@@ -54,6 +55,7 @@ class Assembler {
   bool statements(std::string_view text, uint32_t column);
   bool statement(std::string_view text, uint32_t column);
   bool listed(const ListingLine& listing);
+  bool fill_to(const ListingLine& listing);
   bool define(Cursor& c, std::string_view name, uint32_t column);
   bool instruction(Cursor& c);
 
@@ -120,6 +122,7 @@ class Assembler {
   uint32_t current_ = 0;
   int64_t line_ = 0;
   bool skipped_ = false;       // in a section that is left out
+  bool zeros_ = false;         // the listing left out zeros here
   bool kernel_imm64_ = false;  // the kernel's listing says that a constant has 64 bits
   std::map<std::string, Label, std::less<>> labels_;
   std::map<std::string, Traits, std::less<>> traits_;

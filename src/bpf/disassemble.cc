@@ -4,16 +4,30 @@
 
 #include "base/format.h"
 #include "bpf/contracts.h"
+#include "bpf/fields.h"
 
 namespace epass::bpf {
 
 namespace {
 
+// How numbers and calls are written: for people, or as LLVM does.
+enum class Style : uint8_t { kPlain, kLlvm };
+
 std::string reg(int number, bool wide) { return format("{}{}", wide ? 'r' : 'w', number); }
 
+std::string number(int64_t value, Style style) {
+  if (style == Style::kPlain) return std::to_string(value);
+  return value < 0 ? format("-{:#x}", 0 - uint64_t(value)) : format("{:#x}", value);
+}
+
+// "+3", "-0x4".
+std::string distance_text(int64_t distance, Style style) {
+  return (distance < 0 ? "" : "+") + number(distance, style);
+}
+
 // "r1 + 4", "r10 - 8".
-std::string address(int base, int64_t offset) {
-  return format("r{} {} {}", base, offset < 0 ? '-' : '+', offset < 0 ? -offset : offset);
+std::string address(int base, int64_t offset, Style style) {
+  return format("r{} {} {}", base, offset < 0 ? '-' : '+', number(offset < 0 ? -offset : offset, style));
 }
 
 std::string_view size_name(uint8_t code, bool is_signed) {
@@ -25,8 +39,8 @@ std::string_view size_name(uint8_t code, bool is_signed) {
   }
 }
 
-std::string memory(Insn insn, int base, bool is_signed = false) {
-  return format("*({} *)({})", size_name(insn.code, is_signed), address(base, insn.off));
+std::string memory(Insn insn, int base, Style style, bool is_signed = false) {
+  return format("*({} *)({})", size_name(insn.code, is_signed), address(base, insn.off, style));
 }
 
 std::string unknown(Insn insn) {
@@ -53,7 +67,7 @@ std::string_view alu_operator(uint8_t op) {
   }
 }
 
-std::string alu(Insn insn) {
+std::string alu(Insn insn, Style style) {
   const bool wide = insn.cls() == kAlu64;
   const uint8_t op = insn.code & 0xf0;
   const std::string dst = reg(insn.dst(), wide);
@@ -63,12 +77,12 @@ std::string alu(Insn insn) {
     return format("r{0} = {1}{2} r{0}", insn.dst(), order, insn.imm);
   }
   if (op == kNeg) return format("{0} = -{0}", dst);
-  const std::string src = insn.code & kX ? reg(insn.src(), wide) : std::to_string(insn.imm);
+  const std::string src = insn.code & kX ? reg(insn.src(), wide) : number(insn.imm, style);
   if (op == kMov) {
     if (insn.off == 0) return dst + " = " + src;
     if (insn.off == 1 && wide && insn.code & kX)
-      return format("{} = addr_space_cast({}, {}, {})", dst, src, uint32_t(insn.imm) >> 16,
-                    insn.imm & 0xffff);
+      return format("{} = addr_space_cast({}, {}, {})", dst, src, number(uint32_t(insn.imm) >> 16, style),
+                    number(insn.imm & 0xffff, style));
     if ((insn.off != 8 && insn.off != 16 && insn.off != 32) || !(insn.code & kX)) return unknown(insn);
     return format("{} = (s{}){}", dst, insn.off, src);
   }
@@ -95,7 +109,8 @@ std::string_view comparison(uint8_t op) {
   }
 }
 
-std::string call(Insn insn, const Symbol* symbol) {
+std::string call(Insn insn, const Symbol* symbol, Style style) {
+  if (style == Style::kLlvm) return "call " + number(insn.imm, style);
   if (insn.src() == kHelperCall) {
     if (symbol) return "call " + symbol->name;
     const HelperContract* known = helper(insn.imm);
@@ -107,20 +122,21 @@ std::string call(Insn insn, const Symbol* symbol) {
   return symbol ? "call " + symbol->name : format("call pc{:+}", insn.imm);
 }
 
-std::string jump(Insn insn, const Symbol* symbol, std::string_view target) {
+std::string jump(Insn insn, const Symbol* symbol, std::string_view target, Style style) {
   const bool wide = insn.cls() == kJmp;
   if (insn.code == kCodeExit) return "exit";
-  if (insn.code == kCodeCall) return call(insn, symbol);
+  if (insn.code == kCodeCall) return call(insn, symbol, style);
   if (insn.code == kCodeCallx) return format("callx r{}", insn.dst());
   if (insn.code == kCodeGotox) return format("gotox r{}", insn.dst());
   const int64_t distance = insn.code == kCodeGotol ? int64_t(insn.imm) : int64_t(insn.off);
-  const std::string to = target.empty() ? format("pc{:+}", distance) : std::string(target);
+  std::string to(target);
+  if (to.empty()) to = (style == Style::kPlain ? "pc" : "") + distance_text(distance, style);
   if (insn.code == kCodeJa) return "goto " + to;
   if (insn.code == kCodeGotol) return "gotol " + to;
   if (insn.code == kCodeMayGoto) return "may_goto " + to;
   const std::string_view text = comparison(insn.code & 0xf0);
   if (text.empty()) return unknown(insn);
-  const std::string src = insn.code & kX ? reg(insn.src(), wide) : std::to_string(insn.imm);
+  const std::string src = insn.code & kX ? reg(insn.src(), wide) : number(insn.imm, style);
   return format("if {} {} {} goto {}", reg(insn.dst(), wide), text, src, to);
 }
 
@@ -138,10 +154,11 @@ std::string_view symbol_word(Symbol::Kind kind) {
   return "symbol ";
 }
 
-std::string load_imm64(std::span<const Insn> insns, uint32_t index, const Symbol* symbol) {
+std::string load_imm64(std::span<const Insn> insns, uint32_t index, const Symbol* symbol, Style style) {
   const Insn insn = insns[index];
   if (index + 1 >= insns.size()) return unknown(insn);
   const uint64_t value = imm64(insn, insns[index + 1]);
+  if (style == Style::kLlvm) return format("r{} = {} ll", insn.dst(), number(int64_t(value), style));
   if (!symbol) {
     if (insn.src() == kPlain) return format("r{} = {:#x} ll", insn.dst(), value);
     static constexpr std::string_view kWords[] = {"",     "map_fd",  "map_value",    "btf_id",
@@ -159,17 +176,20 @@ std::string load_imm64(std::span<const Insn> insns, uint32_t index, const Symbol
   return format("r{} = {} ll", insn.dst(), name);
 }
 
-std::string atomic(Insn insn) {
+std::string atomic(Insn insn, Style style) {
   const bool wide = (insn.code & 0x18) == kDw;
-  const std::string place = address(insn.dst(), insn.off), src = reg(insn.src(), wide);
-  const int bits = wide ? 64 : 32;
+  const std::string place = address(insn.dst(), insn.off, style), src = reg(insn.src(), wide);
+  const std::string_view bits = wide                    ? "64"
+                                : style == Style::kLlvm ? "32_32"
+                                                        : "32",
+                         infix = style == Style::kLlvm && !wide ? "" : "_";
   const std::string_view type = size_name(insn.code, false);
   switch (insn.imm) {
-    case kXchg: return format("{} = xchg_{}({}, {})", src, bits, place, src);
-    case kCmpxchg: return format("{0} = cmpxchg_{1}({2}, {0}, {3})", reg(0, wide), bits, place, src);
+    case kXchg: return format("{} = xchg{}{}({}, {})", src, infix, bits, place, src);
+    case kCmpxchg: return format("{0} = cmpxchg{1}{2}({3}, {0}, {4})", reg(0, wide), infix, bits, place, src);
     case kLoadAcq:
       return format("{} = load_acquire(({} *)({}))", reg(insn.dst(), wide), type,
-                    address(insn.src(), insn.off));
+                    address(insn.src(), insn.off, style));
     case kStoreRel: return format("store_release(({} *)({}), {})", type, place, src);
     default: break;
   }
@@ -182,45 +202,58 @@ std::string atomic(Insn insn) {
     default: return unknown(insn);
   }
   if (insn.imm & kFetch) return format("{0} = atomic_fetch_{1}(({2} *)({3}), {0})", src, word, type, place);
-  return format("lock *({} *)({}) {} {}", type, place, alu_operator(static_cast<uint8_t>(insn.imm)), src);
+  // LLVM knows this one from before there were 32-bit registers.
+  const bool old_name = style == Style::kLlvm && insn.imm == kAdd;
+  return format("lock *({} *)({}) {} {}", type, place, alu_operator(static_cast<uint8_t>(insn.imm)),
+                old_name ? reg(insn.src(), true) : src);
 }
 
-std::string load(Insn insn) {
+std::string load(Insn insn, Style style) {
   const uint8_t mode = insn.code & 0xe0;
   if (mode != kMem && mode != kMemsx) return unknown(insn);
-  return format("r{} = {}", insn.dst(), memory(insn, insn.src(), mode == kMemsx));
+  return format("r{} = {}", insn.dst(), memory(insn, insn.src(), style, mode == kMemsx));
 }
 
 // The packet loads of classic BPF.
-std::string load_packet(Insn insn) {
+std::string load_packet(Insn insn, Style style) {
   const std::string_view size = size_name(insn.code, false);
   const uint8_t mode = insn.code & 0xe0;
-  if (mode == kAbs) return format("r0 = *({} *)skb[{}]", size, insn.imm);
+  if (mode == kAbs) return format("r0 = *({} *)skb[{}]", size, number(insn.imm, style));
   if (mode != kInd) return unknown(insn);
-  return insn.imm ? format("r0 = *({} *)skb[{}]", size, address(insn.src(), insn.imm))
+  return insn.imm ? format("r0 = *({} *)skb[{}]", size, address(insn.src(), insn.imm, style))
                   : format("r0 = *({} *)skb[r{}]", size, insn.src());
+}
+
+std::string text_of(std::span<const Insn> insns, uint32_t index, const Symbol* symbol,
+                    std::string_view target, Style style) {
+  const Insn insn = insns[index];
+  switch (insn.cls()) {
+    case kAlu:
+    case kAlu64: return alu(insn, style);
+    case kJmp:
+    case kJmp32: return jump(insn, symbol, target, style);
+    case kLd: return is_ld_imm64(insn) ? load_imm64(insns, index, symbol, style) : load_packet(insn, style);
+    case kLdx: return load(insn, style);
+    case kSt:
+      if ((insn.code & 0xe0) != kMem) return unknown(insn);
+      return format("{} = {}", memory(insn, insn.dst(), style), number(insn.imm, style));
+    default:
+      if ((insn.code & 0xe0) == kAtomic) return atomic(insn, style);
+      if ((insn.code & 0xe0) != kMem) return unknown(insn);
+      return format("{} = r{}", memory(insn, insn.dst(), style), insn.src());
+  }
 }
 
 }  // namespace
 
 std::string disassemble(std::span<const Insn> insns, uint32_t index, const Symbol* symbol,
                         std::string_view target) {
-  const Insn insn = insns[index];
-  switch (insn.cls()) {
-    case kAlu:
-    case kAlu64: return alu(insn);
-    case kJmp:
-    case kJmp32: return jump(insn, symbol, target);
-    case kLd: return is_ld_imm64(insn) ? load_imm64(insns, index, symbol) : load_packet(insn);
-    case kLdx: return load(insn);
-    case kSt:
-      if ((insn.code & 0xe0) != kMem) return unknown(insn);
-      return format("{} = {}", memory(insn, insn.dst()), insn.imm);
-    default:
-      if ((insn.code & 0xe0) == kAtomic) return atomic(insn);
-      if ((insn.code & 0xe0) != kMem) return unknown(insn);
-      return format("{} = r{}", memory(insn, insn.dst()), insn.src());
-  }
+  return text_of(insns, index, symbol, target, Style::kPlain);
+}
+
+std::string disassemble_llvm(std::span<const Insn> insns, uint32_t index) {
+  if (!field_fault(insns, index).empty()) return "<unknown>";
+  return text_of(insns, index, nullptr, {}, Style::kLlvm);
 }
 
 }  // namespace epass::bpf

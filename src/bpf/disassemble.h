@@ -14,4 +14,8 @@ namespace epass::bpf {
 std::string disassemble(std::span<const Insn> insns, uint32_t index, const Symbol* symbol = nullptr,
                         std::string_view target = {});
 
+// The same exactly as llvm-objdump prints it: numbers in hexadecimal, `goto +0x3`, `call 0x1`, no names. What
+// is no instruction is `<unknown>`.
+std::string disassemble_llvm(std::span<const Insn> insns, uint32_t index);
+
 }  // namespace epass::bpf

@@ -47,6 +47,9 @@ int run_lift(Job& job);
 int run_lower(Job& job);
 int run_verify(Job& job);
 int run_execute(Job& job);
+int run_assemble(Job& job);
+int run_disassemble(Job& job);
+int run_conformance_plugin(Job& job);
 
 extern const std::string_view kTopHelp;
 

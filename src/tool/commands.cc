@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "tool/assembly_help.h"
 #include "tool/command.h"
 
 namespace epass::tool {
@@ -241,6 +242,9 @@ constexpr Command kCommands[] = {
     {"lower", kLowerHelp, kLower, run_lower},
     {"verify", kVerifyHelp, kVerify, run_verify},
     {"run", kRunHelp, kRun, run_execute},
+    {"asm", kAsmHelp, kAsm, run_assemble},
+    {"dis", kDisHelp, kDis, run_disassemble},
+    {"conformance-plugin", kPluginHelp, {}, run_conformance_plugin},
     {"passes", kPassesHelp, kPasses, run_passes},
     {"help", kHelpHelp, {}, run_help},
 };
@@ -258,6 +262,7 @@ change    opt      optimise an object, a dump or raw bytecode
 look      print    disassemble with source and maps
 judge     verify   ask this kernel                         run      execute in user space
 convert   lift     bytecode to .epir text                  lower    .epir text to bytecode
+          asm      assembly text to bytecode               dis      bytecode to assembly text
 more      passes   what exists, by level                   help     a command, a pass, a message
 everywhere  -h --help  -q --quiet  -v --verbose  --json  --color WHEN  -V --version
 exit 0 done, 1 the input is at fault or the answer is no, 2 usage.  More: epass COMMAND --help

@@ -180,7 +180,8 @@ TEST(ToolCli, DiagnosticsAsJson) {
 // Every command of the top-level screen exists, and each screen names exactly the options of its table: a
 // wrong one is refused, so each `--word` of the screen is tried.
 TEST(ToolCli, HelpScreensFitAndAreTrue) {
-  const std::string commands[] = {"opt", "passes", "help", "print", "lift", "lower", "verify", "run"};
+  const std::string commands[] = {
+      "opt", "passes", "help", "print", "lift", "lower", "verify", "run", "asm", "dis", "conformance-plugin"};
   for (const std::string& command : commands) {
     Outcome o = run_epass({command, "--help"});
     if (o.status == 2) continue;
