@@ -18,33 +18,33 @@ constexpr Option kCommon[] = {
     {.name = "version", .letter = 'V'},
     {.name = "quiet", .letter = 'q'},
     {.name = "verbose", .letter = 'v', .repeatable = true},
-    {.name = "color", .value = kRequired},
-    {.name = "diagnostics", .value = kRequired},
-    {.name = "no-warn", .value = kRequired, .repeatable = true},
+    {.name = "color", .value = kRequired, .takes = "auto always never"},
+    {.name = "diagnostics", .value = kRequired, .takes = "text json"},
+    {.name = "no-warn", .value = kRequired, .repeatable = true, .takes = "CODE"},
 };
 
 constexpr Option kOpt[] = {
-    {.name = "O", .letter = 'O', .value = kRequired},
-    {.name = "passes", .value = kRequired},
+    {.name = "O", .letter = 'O', .value = kRequired, .takes = "0 1 2 3 s"},
+    {.name = "passes", .value = kRequired, .takes = "PASS"},
     {.name = "prog", .value = kRequired, .repeatable = true},
-    {.name = "isa", .value = kRequired},
-    {.name = "strict", .value = kAttached, .repeatable = true},
+    {.name = "isa", .value = kRequired, .takes = "auto v1 v2 v3 v4"},
+    {.name = "strict", .value = kAttached, .repeatable = true, .takes = "CODE"},
     {.name = "allow-larger"},
-    {.name = "o", .letter = 'o', .value = kRequired},
-    {.name = "input", .value = kRequired},
-    {.name = "emit", .value = kRequired},
+    {.name = "o", .letter = 'o', .value = kRequired, .takes = "FILE"},
+    {.name = "input", .value = kRequired, .takes = "elf raw dump epir"},
+    {.name = "emit", .value = kRequired, .takes = "elf raw dump asm epir"},
     {.name = "S", .letter = 'S'},
-    {.name = "offset-map", .value = kRequired},
+    {.name = "offset-map", .value = kRequired, .takes = "FILE"},
     {.name = "keep-dwarf"},
-    {.name = "print-before", .value = kRequired, .repeatable = true},
-    {.name = "print-after", .value = kRequired, .repeatable = true},
+    {.name = "print-before", .value = kRequired, .repeatable = true, .takes = "PASS"},
+    {.name = "print-after", .value = kRequired, .repeatable = true, .takes = "PASS"},
     {.name = "print-after-all"},
     {.name = "print-changed"},
     {.name = "verify-each"},
     {.name = "time-passes"},
     {.name = "stats"},
     {.name = "bisect", .value = kRequired},
-    {.name = "json", .value = kAttached},
+    {.name = "json", .value = kAttached, .takes = "FILE"},
     {.name = "j", .letter = 'j', .value = kRequired},
 };
 constexpr std::string_view kOptHelp =
@@ -76,11 +76,11 @@ exit 0 written, 1 the input is at fault, 2 usage.  More: epass passes, epass hel
 
 constexpr Option kPrint[] = {
     {.name = "prog", .value = kRequired, .repeatable = true},
-    {.name = "input", .value = kRequired},
+    {.name = "input", .value = kRequired, .takes = "elf raw dump epir"},
     {.name = "raw"},
     {.name = "no-source"},
     {.name = "ir"},
-    {.name = "json", .value = kAttached},
+    {.name = "json", .value = kAttached, .takes = "FILE"},
 };
 constexpr std::string_view kPrintHelp =
     R"(epass print: disassemble, with source lines, block labels, and names of maps, helpers and fields
@@ -100,11 +100,11 @@ exit 0, 1 the input is at fault, 2 usage.
 )";
 
 constexpr Option kLift[] = {
-    {.name = "o", .letter = 'o', .value = kRequired},
+    {.name = "o", .letter = 'o', .value = kRequired, .takes = "FILE"},
     {.name = "prog", .value = kRequired, .repeatable = true},
-    {.name = "passes", .value = kRequired},
-    {.name = "input", .value = kRequired},
-    {.name = "strict", .value = kAttached, .repeatable = true},
+    {.name = "passes", .value = kRequired, .takes = "PASS"},
+    {.name = "input", .value = kRequired, .takes = "elf raw dump"},
+    {.name = "strict", .value = kAttached, .repeatable = true, .takes = "CODE"},
 };
 constexpr std::string_view kLiftHelp =
     R"(epass lift: the program in SSA form, as .epir text
@@ -123,12 +123,12 @@ exit 0, 1 the input is at fault, 2 usage.  More: docs/ir.md
 )";
 
 constexpr Option kLower[] = {
-    {.name = "o", .letter = 'o', .value = kRequired},
-    {.name = "emit", .value = kRequired},
-    {.name = "passes", .value = kRequired},
-    {.name = "isa", .value = kRequired},
+    {.name = "o", .letter = 'o', .value = kRequired, .takes = "FILE"},
+    {.name = "emit", .value = kRequired, .takes = "dump raw asm"},
+    {.name = "passes", .value = kRequired, .takes = "PASS"},
+    {.name = "isa", .value = kRequired, .takes = "auto v1 v2 v3 v4"},
     {.name = "prog", .value = kRequired, .repeatable = true},
-    {.name = "input", .value = kRequired},
+    {.name = "input", .value = kRequired, .takes = "epir"},
 };
 constexpr std::string_view kLowerHelp =
     R"(epass lower: .epir text to bytecode
@@ -150,11 +150,11 @@ Maps and other symbols keep the numbers that they have in the text. exit 0, 1 wr
 constexpr Option kVerify[] = {
     {.name = "prog", .value = kRequired, .repeatable = true},
     {.name = "type", .value = kRequired},
-    {.name = "maps", .value = kRequired},
-    {.name = "input", .value = kRequired},
-    {.name = "kernel-log", .value = kRequired},
+    {.name = "maps", .value = kRequired, .takes = "FILE"},
+    {.name = "input", .value = kRequired, .takes = "elf raw dump"},
+    {.name = "kernel-log", .value = kRequired, .takes = "1 2 4"},
     {.name = "allow-not-judged"},
-    {.name = "json", .value = kAttached},
+    {.name = "json", .value = kAttached, .takes = "FILE"},
 };
 constexpr std::string_view kVerifyHelp =
     R"(epass verify: does this kernel accept each program? Nothing is attached, nothing stays loaded
@@ -184,8 +184,8 @@ constexpr Option kRun[] = {
     {.name = "seed", .value = kRequired},
     {.name = "budget", .value = kRequired},
     {.name = "trace"},
-    {.name = "input", .value = kRequired},
-    {.name = "json", .value = kAttached},
+    {.name = "input", .value = kRequired, .takes = "elf raw dump"},
+    {.name = "json", .value = kAttached, .takes = "FILE"},
 };
 constexpr std::string_view kRunHelp =
     R"(epass run: execute programs in user space
@@ -207,8 +207,8 @@ Helpers other than those of maps are stubs that answer by the seed: two versions
 the same seed meet the same world. exit 0, 1 a program did not end well, 2 usage.
 )";
 
-constexpr Option kPasses[] = {{.name = "O", .letter = 'O', .value = kRequired},
-                              {.name = "json", .value = kAttached}};
+constexpr Option kPasses[] = {{.name = "O", .letter = 'O', .value = kRequired, .takes = "0 1 2 3 s"},
+                              {.name = "json", .value = kAttached, .takes = "FILE"}};
 constexpr std::string_view kPassesHelp =
     R"(epass passes: what can be done to a program, and in which order a level does it
 usage: epass passes [-O LEVEL]
@@ -232,6 +232,8 @@ usage: epass help [TOPIC]
   epass help isa               instruction sets v1 to v4
   epass help json              the fields of reports
   epass help messages          every message code
+  epass help man               the manual page, as roff
+  epass help bash-completion   source <(epass help bash-completion)
 everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
 )";
 

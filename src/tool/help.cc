@@ -2,6 +2,7 @@
 
 #include "base/format.h"
 #include "tool/command.h"
+#include "tool/manual.h"
 #include "tool/messages.h"
 #include "tool/pass_list.h"
 #include "tool/suggest.h"
@@ -11,9 +12,6 @@ namespace epass::tool {
 
 namespace {
 
-struct Topic {
-  std::string_view name, text;
-};
 constexpr Topic kTopics[] = {
     {"formats", R"(Inputs are told apart by their content; --input FORMAT overrides.
   elf    a relocatable little-endian ELF object, as clang -target bpf makes it
@@ -53,6 +51,8 @@ std::string message_list() {
 
 }  // namespace
 
+std::span<const Topic> topics() { return kTopics; }
+
 std::string version_line() { return format("epass {} ({})\n", kVersion, kCommit); }
 
 int run_help(Job& job) {
@@ -75,6 +75,10 @@ int run_help(Job& job) {
     job.ui.output(message_list());
     return kDone;
   }
+  if (word == "man" || word == "bash-completion") {
+    job.ui.output(word == "man" ? manual_page() : bash_completion());
+    return kDone;
+  }
   if (const Message* message = find_message(word)) {
     job.ui.output(format("{}[{}]: {}\n\n{}", message->level, message->code, message->title, message->text));
     return kDone;
@@ -83,7 +87,7 @@ int run_help(Job& job) {
     job.ui.output(text);
     return kDone;
   }
-  std::vector<std::string> names{"messages"};
+  std::vector<std::string> names{"messages", "man", "bash-completion"};
   for (const Command& command : commands()) names.emplace_back(command.name);
   for (const Topic& topic : kTopics) names.emplace_back(topic.name);
   for (const Message& message : messages()) names.emplace_back(message.code);

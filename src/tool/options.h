@@ -22,6 +22,9 @@ struct Option {
   char letter = 0;
   Value value = Value::kNone;
   bool repeatable = false;
+  // For completion in shells: the words that it takes, or FILE, PASS (of which there may be several, with
+  // commas), CODE.
+  std::string_view takes = {};
 };
 
 class Arguments {

@@ -9,7 +9,9 @@ fail() { echo "FAILED: $*"; exit 1; }
 
 "$cmake" --install "$build" --prefix "$work/usr" > "$work/install.log" || { cat "$work/install.log"; fail "install"; }
 [ -x "$work/usr/bin/epass" ] || fail "no program was installed"
-find "$work/usr" -path '*tool*' | grep . && fail "headers of the command line were installed"
+grep -q '^.TH EPASS' "$work/usr/share/man/man1/epass.1" || fail "no manual page"
+bash -n "$work/usr/share/bash-completion/completions/epass" || fail "no completion"
+find "$work/usr" -path '*/tool/*' | grep . && fail "headers of the command line were installed"
 grep -rlF -e "$source" -e "$build" "$work/usr" --include='*.cmake' && fail "the package names the source tree"
 
 # A copy, so that nothing beside the example can be found by accident.
