@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/format.h"
+#include "coverage.h"
 #include "judge.h"
 #include "object/dump.h"
 #include "reduce.h"
@@ -39,8 +40,9 @@ void report(uint64_t seed, const RandomProgram& program, const Mismatch& bad, co
   std::fflush(stdout);
 }
 
-void check_in_vm(uint64_t seed, const Effort& effort, Totals& totals) {
+void check_in_vm(uint64_t seed, const Effort& effort, Totals& totals, Coverage& coverage) {
   RandomProgram program = random_program(seed, Judge::kVirtualMachine);
+  coverage.add(program.insns);
   auto bad = judge_in_vm(program, seed, effort, totals);
   if (!bad) return;
   ++totals.failures;
@@ -79,13 +81,19 @@ int main(int argc, char** argv) {
     return 0;
   }
   Totals vm, kernel;
+  Coverage coverage;
   Effort effort{.all_registers = quick == 0};
   for (uint64_t seed = first; seed < first + programs && vm.failures < 5; ++seed)
-    check_in_vm(seed, effort, vm);
+    check_in_vm(seed, effort, vm, coverage);
   put(format(
       "virtual machine: {} programs, {} compilations ({} without room), {} runs; of the originals' runs "
       "{} ended, {} read something undefined; failures: {}\n",
       vm.programs, vm.compilations, vm.no_room, vm.runs, vm.ended, vm.undefined, vm.failures));
+  std::vector<std::string> missing = coverage.missing();
+  put(format("instruction forms in the programs: {} of {}\n", coverage.used(), Coverage::all()));
+  for (const std::string& text : missing) put("  not used: " + text + "\n");
+  // A few programs do not use everything.
+  if (programs >= 400 && !missing.empty()) ++vm.failures;
   KernelJudge judge;
   if (!kernel_programs) return vm.failures || !vm.runs ? 1 : 0;
   if (!judge.unavailable().empty()) {

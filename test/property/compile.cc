@@ -10,10 +10,9 @@ namespace epass {
 std::vector<Variant> variants(uint64_t seed) {
   std::vector<Variant> out = {
       {.passes = "O0"},
-      {.passes = "O0", .promote_slots = false},
       {.passes = "O0", .keep_homes = false},
       {.passes = "O1"},
-      {.passes = "O1", .promote_slots = false, .keep_homes = false},
+      {.passes = "O1", .keep_homes = false},
   };
   std::vector<std::string> names;
   for (const PassInfo& pass : all_passes())
@@ -37,18 +36,17 @@ Result<Compiler> Compiler::make(const std::vector<bpf::Insn>& insns) {
   return out;
 }
 
-Result<const Compiler::Module*> Compiler::module(const Variant& variant) {
-  auto [it, is_new] = optimized_.try_emplace({variant.passes, variant.promote_slots});
+Result<const Compiler::Module*> Compiler::module(const std::string& passes) {
+  auto [it, is_new] = optimized_.try_emplace(passes);
   if (!is_new && !it->second.empty()) return &it->second;
-  Module& lifted = lifted_[variant.promote_slots];
-  for (uint32_t n = uint32_t(lifted.size()); n < program_.functions.size(); ++n) {
-    auto fn = lift(program_, bpf::FunctionId{n}, facts_, {.promote_slots = variant.promote_slots});
+  for (uint32_t n = uint32_t(lifted_.size()); n < program_.functions.size(); ++n) {
+    auto fn = lift(program_, bpf::FunctionId{n}, facts_);
     if (!fn) return fail(fn.error());
-    lifted.push_back(std::move(*fn));
+    lifted_.push_back(std::move(*fn));
   }
-  auto stages = parse_pipeline(variant.passes, {all_passes(), level_pipeline});
+  auto stages = parse_pipeline(passes, {all_passes(), level_pipeline});
   if (!stages) return fail(stages.error());
-  Module module = lifted;
+  Module module = lifted_;
   for (Function& fn : module) {
     Counters counters;
     auto ok = run_pipeline(fn, *stages, program_.symbols, bpf::Isa::kV4, counters, {.verify_each = true});
@@ -59,7 +57,7 @@ Result<const Compiler::Module*> Compiler::module(const Variant& variant) {
 }
 
 Result<std::vector<bpf::Insn>> Compiler::compile(const Variant& variant, int registers) {
-  auto functions = module(variant);
+  auto functions = module(variant.passes);
   if (!functions) return fail(functions.error());
   std::map<bpf::FunctionId, bpf::NewCode> changed;
   for (uint32_t n = 0; n < program_.functions.size(); ++n) {

@@ -16,10 +16,8 @@ namespace epass {
 // A way through the compiler.
 struct Variant {
   std::string passes = {};
-  bool promote_slots = true, keep_homes = true;
-  std::string name() const {
-    return passes + (promote_slots ? "" : " without promoted slots") + (keep_homes ? "" : " without homes");
-  }
+  bool keep_homes = true;
+  std::string name() const { return passes + (keep_homes ? "" : " without homes"); }
 };
 
 // The fixed ones, and one that the seed decides: passes in any order.
@@ -35,12 +33,12 @@ class Compiler {
 
  private:
   using Module = std::vector<Function>;
-  Result<const Module*> module(const Variant& variant);
+  Result<const Module*> module(const std::string& passes);
 
   bpf::Program program_;
   CallFacts facts_;
-  std::map<bool, Module> lifted_;                             // by promote_slots
-  std::map<std::pair<std::string, bool>, Module> optimized_;  // by passes and promote_slots
+  Module lifted_;
+  std::map<std::string, Module> optimized_;  // by passes
 };
 
 }  // namespace epass
