@@ -90,7 +90,7 @@ struct ListRef {
 // lists sparingly.
 template <class T>
 class ListPool {
-  static constexpr uint32_t kChunk = 4096;
+  static constexpr uint32_t kShift = 12, kPage = 1u << kShift;
 
  public:
   ListRef add(std::span<const T> items) {
@@ -101,8 +101,8 @@ class ListPool {
   }
   std::span<T> span(ListRef ref) {
     if (!ref.size) return {};
-    Chunk& chunk = chunk_of(ref.begin);
-    return {chunk.items.get() + (ref.begin - chunk.begin), ref.size};
+    EPASS_CHECK(ref.begin >> kShift < pages_.size(), "list outside its pool");
+    return {pages_[ref.begin >> kShift] + (ref.begin & (kPage - 1)), ref.size};
   }
   std::span<const T> span(ListRef ref) const { return const_cast<ListPool&>(*this).span(ref); }
 
@@ -133,39 +133,39 @@ class ListPool {
   ListPool& operator=(const ListPool& other) {
     if (this == &other) return *this;
     chunks_.clear();
-    for (const Chunk& chunk : other.chunks_) {
-      chunks_.push_back({chunk.begin, chunk.size, std::make_unique<T[]>(chunk.size)});
-      std::copy_n(chunk.items.get(), chunk.size, chunks_.back().items.get());
-    }
+    pages_.clear();
+    for (const Chunk& chunk : other.chunks_)
+      std::copy_n(chunk.items.get(), chunk.pages * kPage, add_chunk(chunk.pages));
     used_ = other.used_;
     return *this;
   }
 
  private:
   struct Chunk {
-    uint32_t begin = 0, size = 0;
+    uint32_t pages = 0;
     std::unique_ptr<T[]> items;
   };
   static uint32_t capacity(uint32_t size) { return size ? std::bit_ceil(size) : 0; }
   // A list of that size, with its capacity set aside.
   ListRef reserve(uint32_t size) {
     uint32_t room = capacity(size);
-    uint32_t end = chunks_.empty() ? 0 : chunks_.back().begin + chunks_.back().size;
+    const uint32_t end = uint32_t(pages_.size()) << kShift;
     if (used_ + room > end) {
-      uint32_t chunk = std::max(room, kChunk);
-      chunks_.push_back({end, chunk, std::make_unique<T[]>(chunk)});
+      add_chunk((room + kPage - 1) >> kShift);
       used_ = end;
     }
     used_ += room;
     return {used_ - room, size};
   }
-  Chunk& chunk_of(uint32_t begin) {
-    auto after = std::ranges::upper_bound(chunks_, begin, {}, &Chunk::begin);
-    EPASS_CHECK(after != chunks_.begin(), "list outside its pool");
-    return *std::prev(after);
+  T* add_chunk(uint32_t pages) {
+    chunks_.push_back({pages, std::make_unique<T[]>(size_t(pages) << kShift)});
+    T* items = chunks_.back().items.get();
+    for (uint32_t n = 0; n < pages; ++n) pages_.push_back(items + (size_t(n) << kShift));
+    return items;
   }
 
-  std::vector<Chunk> chunks_;
+  std::vector<Chunk> chunks_;  // one page, or several for a long list
+  std::vector<T*> pages_;
   uint32_t used_ = 0;
 };
 

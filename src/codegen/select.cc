@@ -17,6 +17,10 @@ namespace epass {
 
 Result<MFunction> Selector::run() {
   lay_out_frame();
+  // Room for what selection makes of most functions: growing by doubling would set the peak of memory.
+  mf_.vregs.reserve(fn_.values.size() + fn_.values.size() / 8 + 64);
+  mf_.insts.reserve(fn_.insts.size() + fn_.insts.size() / 8);
+  mf_.blocks.reserve(fn_.blocks.size());
   mf_.vregs.resize(fn_.values.size());
   for (uint32_t n = 0; n < fn_.values.size(); ++n) {
     const ValueData& value = fn_.values[Value{n}];

@@ -114,12 +114,6 @@ void Function::append_all(Block pred, Block b) {
   remove_block(b);
 }
 
-std::span<Value> Function::operands(Inst i) {
-  InstData& data = insts[i];
-  if (data.operand_count <= 3) return {data.inline_operands.data(), data.operand_count};
-  return pool_.span({data.inline_operands[0].index, data.operand_count});
-}
-
 void Function::set_operands(Inst i, std::span<const Value> operands) {
   InstData& data = insts[i];
   data.operand_count = static_cast<uint32_t>(operands.size());
@@ -152,13 +146,16 @@ void Function::replace(Value from, Value to) {
   to = resolve(to);
   EPASS_CHECK(resolve(from) != to, "a value replaced by itself");
   values[resolve(from)].alias = to;
+  has_aliases_ = true;
 }
 
 void Function::compact_aliases() {
-  // Aliases form chains; following each to its end and storing the end keeps the whole walk linear.
+  if (!has_aliases_) return;
+  has_aliases_ = false;
+  // Aliases form chains. Every value on the way learns the end, so that each link is followed once.
   for (uint32_t n = 0; n < values.size(); ++n) {
-    Value v{n};
-    if (values[v].alias) values[v].alias = resolve(v);
+    const Value end = resolve(Value{n});
+    for (Value v{n}; v != end; v = std::exchange(values[v].alias, end)) continue;
   }
   auto settle = [&](Value& v) {
     if (values[v].alias) v = values[v].alias;

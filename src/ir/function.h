@@ -165,7 +165,11 @@ class Function {
   // Puts the instructions of `b` in place of the end of `pred` and removes `b`.
   void append_all(Block pred, Block b);
 
-  std::span<Value> operands(Inst i);
+  std::span<Value> operands(Inst i) {
+    InstData& data = insts[i];
+    if (data.operand_count <= 3) return {data.inline_operands.data(), data.operand_count};
+    return pool_.span({data.inline_operands[0].index, data.operand_count});
+  }
   std::span<const Value> operands(Inst i) const { return const_cast<Function*>(this)->operands(i); }
   Value operand(Inst i, size_t n) const { return resolve(operands(i)[n]); }
   void set_operands(Inst i, std::span<const Value> operands);
@@ -212,6 +216,7 @@ class Function {
   Inst make(Block b, InstData data, std::span<const Value> operands, Home home);
 
   ListPool<Value> pool_;
+  bool has_aliases_ = false;
   Block first_block_ = {}, last_block_ = {};
 };
 

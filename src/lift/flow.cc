@@ -15,18 +15,18 @@ std::unexpected<Error> bad(const bpf::Function& fn, uint32_t index, std::string 
               {.section = fn.section, .function = fn.name, .insn = index});
 }
 
-// Where control may go after the instruction at `index`: jump targets first, fall-through last.
-Result<std::vector<uint32_t>> successors(const bpf::Program& program, const bpf::Function& fn,
-                                         uint32_t index) {
+// Where control may go after the instruction at `index`, into `out`: jump targets first, fall-through last.
+Result<void> successors(const bpf::Program& program, const bpf::Function& fn, uint32_t index,
+                        std::vector<uint32_t>& out) {
   bpf::Insn insn = fn.insns[index];
   uint32_t next = index + bpf::records(insn);
-  std::vector<uint32_t> out;
+  out.clear();
   auto jump_to = [&](int64_t target) {
     if (target < 0 || target >= int64_t(fn.insns.size())) return false;
     out.push_back(uint32_t(target));
     return true;
   };
-  if (insn.code == bpf::kCodeExit) return out;
+  if (insn.code == bpf::kCodeExit) return {};
   if (insn.code == bpf::kCodeGotox) {
     for (const bpf::Attachment& a : fn.attachments) {
       const bpf::Symbol& symbol = program.symbols[a.symbol];
@@ -39,7 +39,7 @@ Result<std::vector<uint32_t>> successors(const bpf::Program& program, const bpf:
     if (out.empty()) return bad(fn, index, "jump-table", "an indirect jump without a known jump table");
     if (out.size() > 255)
       return bad(fn, index, "jump-table", "a jump table with more than 255 different targets");
-    return out;
+    return {};
   }
   if (bpf::is_unconditional_jump(insn.code) || bpf::is_conditional_jump(insn.code)) {
     int64_t target = bpf::jump_target(insn, index);
@@ -47,10 +47,10 @@ Result<std::vector<uint32_t>> successors(const bpf::Program& program, const bpf:
       return bad(fn, index, "jump-range",
                  "jump to " + std::to_string(target) + ", outside the function's " +
                      std::to_string(fn.insns.size()) + " instructions");
-    if (bpf::is_unconditional_jump(insn.code)) return out;
+    if (bpf::is_unconditional_jump(insn.code)) return {};
   }
   out.push_back(next);
-  return out;
+  return {};
 }
 
 }  // namespace
@@ -140,19 +140,18 @@ Result<Flow> build_flow(const bpf::Program& program, const bpf::Function& fn) {
     mark[i + 1] |= kSecondHalf;
   }
   Flow flow;
-  std::vector<uint32_t> work{0};
+  std::vector<uint32_t> work{0}, succs;
   mark[0] |= kLeader;
   while (!work.empty()) {
     uint32_t i = work.back();
     work.pop_back();
     while (!(mark[i] & kReached)) {
       mark[i] |= kReached;
-      auto succs = successors(program, fn, i);
-      if (!succs) return fail(succs.error());
+      if (auto ok = successors(program, fn, i, succs); !ok) return fail(ok.error());
       uint32_t next = i + bpf::records(fn.insns[i]);
       bool jumps = bpf::is_jmp(fn.insns[i].code) && (fn.insns[i].code & 0xf0) != bpf::kCall;
       bool falls = false;
-      for (uint32_t s : *succs) {
+      for (uint32_t s : succs) {
         if (s >= size) {
           if ((fn.insns[i].code & 0xf7) == bpf::kCodeCall) continue;
           return bad(fn, i, "runs-off", "control runs off the end of the function");
@@ -168,6 +167,7 @@ Result<Flow> build_flow(const bpf::Program& program, const bpf::Function& fn) {
     }
   }
   std::vector<uint32_t> block_at(size, UINT32_MAX);
+  flow.blocks.reserve(size_t(std::ranges::count_if(mark, [](uint8_t m) { return m & kLeader; })));
   for (uint32_t i = 0; i < size; i += bpf::records(fn.insns[i])) {
     if (!(mark[i] & kReached)) continue;
     // Reached code begins a block at leaders only: what follows a jump is reached through a jump, too.
@@ -179,9 +179,8 @@ Result<Flow> build_flow(const bpf::Program& program, const bpf::Function& fn) {
     FlowBlock& block = flow.blocks[b];
     uint32_t last = block.end - 1;
     if (last > block.begin && mark[last] & kSecondHalf) --last;
-    auto succs = successors(program, fn, last);
-    if (!succs) return fail(succs.error());
-    for (uint32_t s : *succs) {
+    if (auto ok = successors(program, fn, last, succs); !ok) return fail(ok.error());
+    for (uint32_t s : succs) {
       if (s >= size) {
         block.runs_off = true;
         continue;

@@ -8,6 +8,7 @@
 // Facts flow over block parameters from edges that can be taken only. CO-RE constants are unknown, and so is
 // `undef`. A constant that would take two records (ld_imm64) does not replace an instruction that takes one.
 
+#include "analysis/users.h"
 #include "ir/edit.h"
 #include "ir/eval.h"
 #include "pass/pass.h"
@@ -23,12 +24,7 @@ struct Fact {
 class Solver {
  public:
   explicit Solver(Function& fn)
-      : fn_(fn), facts_(fn.values.size(), Fact{}), users_(fn.values.size(), ListRef{}) {
-    for (Block b : fn.all_blocks())
-      for (Inst i : fn.insts_of(b))
-        for (Value v : fn.operands(i)) users_pool_.push_back(users_.at(fn.resolve(v)), i);
-    edges_into_args();
-  }
+      : fn_(fn), facts_(fn.values.size(), Fact{}), visited_(fn.insts.size(), 0), users_(fn) {}
 
   void run() {
     for (Value v : fn_.params(fn_.entry())) lower(v, {Fact::kVaries});
@@ -41,7 +37,7 @@ class Solver {
       } else {
         Inst i = insts_.back();
         insts_.pop_back();
-        if (reached_[fn_.insts[i].block]) visit(i);
+        visit(i);
       }
     }
   }
@@ -69,15 +65,6 @@ class Solver {
  private:
   static bool fits(uint64_t v) { return int64_t(v) == int32_t(v) || v == uint32_t(v); }
 
-  // An argument that changes must be looked at where its edge leaves: the terminator counts as its user.
-  void edges_into_args() {
-    for (Block b : fn_.all_blocks()) {
-      Inst end = fn_.terminator(b);
-      for (uint32_t n = 0; n < fn_.insts[end].edge_count; ++n)
-        for (Value v : fn_.args(fn_.edge(end, n))) users_pool_.push_back(users_.at(fn_.resolve(v)), end);
-    }
-  }
-
   void enter(Block b) {
     if (reached_[b]) return;
     reached_.at(b) = 1;
@@ -90,7 +77,9 @@ class Solver {
     if (f.kind == Fact::kVaries || to.kind == Fact::kUnseen) return;
     if (f.kind == Fact::kConstant && to.kind == Fact::kConstant && f.value == to.value) return;
     f = f.kind == Fact::kUnseen ? to : Fact{Fact::kVaries};
-    for (Inst user : users_pool_.span(users_[v])) insts_.push_back(user);
+    // Who has not been visited is in a block still to come, or further down in the present one.
+    for (Inst user : users_.of(v))
+      if (visited_[user]) insts_.push_back(user);
   }
 
   void take(Inst i, uint32_t n) {
@@ -104,6 +93,7 @@ class Solver {
 
   void visit(Inst i) {
     const InstData& d = fn_.insts[i];
+    visited_.at(i) = 1;
     if (d.result) lower(d.result, evaluate(i));
     if (is_conditional(d.op)) {
       Fact x = fact(fn_.operand(i, 0)), y = fact(fn_.operand(i, 1));
@@ -146,8 +136,8 @@ class Solver {
 
   Function& fn_;
   SideTable<Value, Fact> facts_;
-  SideTable<Value, ListRef> users_;
-  ListPool<Inst> users_pool_;
+  SideTable<Inst, uint8_t> visited_;
+  Users users_;
   SideTable<Block, uint8_t> reached_ = SideTable<Block, uint8_t>(0);
   std::vector<Block> blocks_;
   std::vector<Inst> insts_;

@@ -1,14 +1,13 @@
 // Lets instructions take constants as immediates instead of from a register.
 //
 //     v1 = const 7   @3:r2                v1 = const 7   @3:r2      (for dce, if that was its last user)
-//
 //     store.u8 v0+4, v1             =>    store.u8 v0+4, 7
-//
 //     v3 = add v2, v1                     v3 = add v2, 7
 //
 // Not where the target has no such form: 64-bit constants, a zero divisor, a shift by the width or more. And
 // not for stores that may go to the context, which kernels before 6.4 refuse.
 
+#include "analysis/users.h"
 #include "ir/builder.h"
 #include "pass/pass.h"
 
@@ -22,28 +21,34 @@ enum Pointee : uint8_t { kContext = 1, kStack = 2 };
 // Bits of Pointee for every value.
 SideTable<Value, uint8_t> find_pointees(const Function& fn) {
   SideTable<Value, uint8_t> pointees(fn.values.size(), 0);
-  bool changed = true;
+  std::vector<Value> work;
   auto reach = [&](Value v, uint8_t bits) {
     if ((pointees[v] | bits) == pointees[v]) return;
-    pointees.at(v) |= bits, changed = true;
+    pointees.at(v) |= bits;
+    work.push_back(v);
   };
   for (Value v : fn.params(fn.entry())) reach(v, fn.is_entry ? kContext : kContext | kStack);
-  while (changed) {
-    changed = false;
-    for (Block b : fn.all_blocks()) {
-      for (Inst i : fn.insts_of(b)) {
-        const InstData& d = fn.insts[i];
-        if (d.op == Opcode::SlotAddr) reach(d.result, kStack);
-        if (d.op == Opcode::CallFunc || d.op == Opcode::CallX) reach(d.result, kContext | kStack);
-        if (d.op == Opcode::Copy || d.op == Opcode::Add || d.op == Opcode::Sub)
-          for (size_t n = 0; n < d.operand_count; ++n) reach(d.result, pointees[fn.operand(i, n)]);
-        if (d.op == Opcode::Load && d.size == MemSize::kU64 && (pointees[fn.operand(i, 0)] & kStack))
-          reach(d.result, kContext | kStack);
-        for (uint32_t n = 0; n < d.edge_count; ++n) {
-          Edge e = fn.edge(i, n);
-          auto params = fn.params(fn.edges[e].to);
-          for (size_t k = 0; k < params.size(); ++k) reach(params[k], pointees[fn.resolve(fn.args(e)[k])]);
-        }
+  for (Block b : fn.all_blocks()) {
+    for (Inst i : fn.insts_of(b)) {
+      const InstData& d = fn.insts[i];
+      if (d.op == Opcode::SlotAddr) reach(d.result, kStack);
+      if (d.op == Opcode::CallFunc || d.op == Opcode::CallX) reach(d.result, kContext | kStack);
+    }
+  }
+  Users users(fn);
+  while (!work.empty()) {
+    const Value v = work.back();
+    work.pop_back();
+    for (Inst i : users.of(v)) {
+      const InstData& d = fn.insts[i];
+      if (d.op == Opcode::Copy || d.op == Opcode::Add || d.op == Opcode::Sub) reach(d.result, pointees[v]);
+      if (d.op == Opcode::Load && d.size == MemSize::kU64 && (pointees[v] & kStack))
+        reach(d.result, kContext | kStack);
+      for (uint32_t n = 0; n < d.edge_count; ++n) {
+        Edge e = fn.edge(i, n);
+        auto params = fn.params(fn.edges[e].to);
+        for (size_t k = 0; k < params.size(); ++k)
+          if (fn.resolve(fn.args(e)[k]) == v) reach(params[k], pointees[v]);
       }
     }
   }
