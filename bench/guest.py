@@ -84,7 +84,8 @@ def kernel_package(series):
         # Old versions vanish from the mirrors but linger among the names.
         names = [n for n in names if "Filename:" in command("apt-cache", "show", "--no-all-versions", n)]
     if not names:
-        raise Missing(f"apt knows no kernel {series}: run apt-get update; for 6.12 on Debian 12 enable bookworm-security or bookworm-backports")
+        raise Missing(f"apt knows no kernel {series}: run apt-get update; on Debian 12, 6.12 is in bookworm-security and "
+                      "bookworm-backports")
     return max(names, key=version_key)
 
 
@@ -155,6 +156,8 @@ export PATH=/bin LD_LIBRARY_PATH=/lib
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mount -t bpf bpf /sys/fs/bpf; mount -t tracefs t /sys/kernel/tracing; mount -t cgroup2 c /sys/fs/cgroup
 ip link set lo up
+# libbpf reads this for almost every program; sysfs gives a page at a time.
+cp /sys/kernel/btf/vmlinux /btf && mount --bind /btf /sys/kernel/btf/vmlinux
 while read m; do insmod /modules/$m; done < /modules/order
 stty -F /dev/ttyS1 raw -opost -echo
 echo "@ready $(uname -r)" > /dev/ttyS1
@@ -268,6 +271,7 @@ class Guest:
         part = path.with_suffix(".part")
         part.write_text(json.dumps(answer))
         part.rename(path)
+        return answer
 
     def verify(self, objects):
         """[(path, names of its programs)] -> one answer per object. An emulated verifier is slow, so objects with many
@@ -290,19 +294,19 @@ class Guest:
     def ask(self, jobs):
         """One {"end", "rows", "error"} per job, in order. Equal questions are asked once."""
         keys = [self.key(path, arguments) for path, arguments in jobs]
-        todo = {}
-        for key, job in zip(keys, jobs):
-            if key not in todo and not self.cached(key):
-                todo[key] = job
+        answers = {key: self.cached(key) for key in set(keys)}
+        todo = {key: job for key, job in zip(keys, jobs) if answers[key] is None}
         if todo:
-            say(f"Linux {self.kernel.release}: {len(jobs)} questions, {len(jobs) - len(keys) + len(todo)} of them new")
+            say(f"Linux {self.kernel.release}: {len(jobs)} questions, {len(todo)} of them new")
         shares = [dict(list(todo.items())[n :: self.guests]) for n in range(self.guests)]
         with concurrent.futures.ThreadPoolExecutor(self.guests) as pool:
-            for done in [pool.submit(self.answer, n, share) for n, share in enumerate(shares)]:
-                done.result()
-        return [self.cached(key) for key in keys]
+            for share in [pool.submit(self.answer, n, share) for n, share in enumerate(shares)]:
+                answers.update(share.result())
+        return [answers[key] for key in keys]
 
     def answer(self, number, todo):
+        """Boots guests until all is answered."""
+        answers = {}
         while todo:
             batch, sizes = {}, {}
             for key, job in todo.items():
@@ -310,8 +314,10 @@ class Guest:
                 if len(batch) == BATCH or (batch and sum(sizes.values()) > self.batch_bytes):
                     break
                 batch[key] = job
-            for key in self.boot(number, batch):
-                del todo[key]
+            done = self.boot(number, batch)
+            answers.update(done)
+            todo = {key: job for key, job in todo.items() if key not in done}
+        return answers
 
     def initramfs(self, batch):
         archive = Archive()
@@ -319,6 +325,10 @@ class Guest:
             archive.folder(name)
         archive.file("init", INIT.replace("LIMIT", str(self.limit)).encode())
         archive.file("bin/busybox", self.kernel.busybox.read_bytes())
+        # libbpf reads CONFIG_ values of `extern __kconfig` here.
+        config = self.kernel.home / f"boot/config-{self.kernel.release}"
+        if config.exists():
+            archive.file(f"boot/{config.name}", config.read_bytes(), 0o100644)
         archive.file("epass", pathlib.Path(self.epass).read_bytes())
         for name, path in sorted(self.libraries.items()):
             archive.file(name, path.read_bytes())
@@ -335,20 +345,21 @@ class Guest:
         return archive.bytes()
 
     def boot(self, number, batch):
-        """Runs a guest until the batch is answered, or it died; returns the keys that have an answer now."""
+        """Runs a guest until the batch is answered, or it died; returns answers by key."""
         home = CACHE / "boot" / f"{os.getpid()}.{number}"
         home.mkdir(parents=True, exist_ok=True)
         initrd, console, port = home / "initrd", home / "console", home / "port"
         initrd.write_bytes(self.initramfs(batch))
         port.write_bytes(b"")
         memory = self.memory + 2 * (initrd.stat().st_size >> 20)
-        machine = [self.kernel.qemu, "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1", "-m", f"{memory}M",
-                   "-nodefaults", "-no-reboot", "-display", "none", "-kernel", self.kernel.home / "vmlinux", "-initrd", initrd,
+        machine = [self.kernel.qemu, "-accel", "tcg,tb-size=256", "-cpu", "max", "-smp", "1", "-m", f"{memory}M",
+                   "-nodefaults", "-no-reboot", "-display", "none",
+                   "-kernel", self.kernel.home / "vmlinux", "-initrd", initrd,
                    "-append", "console=ttyS0 quiet panic=-1 oops=panic nokaslr mitigations=off audit=0",
                    "-serial", f"file:{console}", "-serial", f"file:{port}"]
         process = subprocess.Popen([str(w) for w in machine], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE)
-        keys, answered = list(batch), []
+        keys, answered = list(batch), {}
         buffer, current, rows, ready, over, silent = b"", None, [], False, False, False
         heard = begin = shown = time.monotonic()
         try:
@@ -376,8 +387,8 @@ class Guest:
                         elif line.startswith("@end"):
                             _, _, status, *error = line.split(" ", 3)
                             end = TIMEOUT if status == "137" else DONE
-                            self.keep(keys[current], {"end": end, "rows": rows, "error": " ".join(error)})
-                            answered.append(keys[current])
+                            answer = {"end": end, "rows": rows, "error": " ".join(error)}
+                            answered[keys[current]] = self.keep(keys[current], answer)
                             current = None
                         elif line.startswith("@over"):
                             over = True
@@ -402,8 +413,8 @@ class Guest:
         if current is not None:
             tail = console.read_bytes().decode(errors="replace").splitlines() if console.exists() else []
             why = [line for line in tail if "BUG" in line or "Oops" in line or "panic" in line or "RIP" in line][:3]
-            self.keep(keys[current], {"end": CRASHED, "rows": rows, "error": " | ".join(why) or "the guest went silent"})
-            answered.append(keys[current])
+            answer = {"end": CRASHED, "rows": rows, "error": " | ".join(why) or "the guest went silent"}
+            answered[keys[current]] = self.keep(keys[current], answer)
         elif not over and not answered:
             raise Missing(f"the guest of {self.kernel.release} ended without an answer; see {console}")
         else:
@@ -425,7 +436,8 @@ def by_program(answer):
 
 def compile_object(epass, path, target, level):
     """Rows of `epass opt`, and its first complaint if it refuses the file. The output stays for the next run."""
-    result = subprocess.run([str(epass), "opt", str(path), "-o", str(target), level, "--json"], capture_output=True, text=True)
+    words = [str(epass), "opt", str(path), "-o", str(target), level, "--json"]
+    result = subprocess.run(words, capture_output=True, text=True)
     rows = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
     if result.returncode or not os.path.exists(target):
         lines = [line for line in result.stderr.splitlines() if line.strip()]

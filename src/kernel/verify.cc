@@ -16,6 +16,7 @@ namespace epass::kernel {
 namespace {
 
 constexpr uint32_t kMaxHashEntries = 4096;
+constexpr uint32_t kCgroupLocalStorage = 32;  // BPF_MAP_TYPE_CGRP_STORAGE, younger than Debian 12's headers
 
 // libbpf's messages of this thread, for reasons.
 thread_local std::string messages;
@@ -88,6 +89,14 @@ void prepare_maps(bpf_object* object, std::vector<Fd>& inner_maps) {
       case BPF_MAP_TYPE_RINGBUF:
         if (bpf_map__max_entries(map) == 0) bpf_map__set_max_entries(map, 4096);
         break;
+      // The kernel wants none here.
+      case BPF_MAP_TYPE_CGROUP_STORAGE:
+      case BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE:
+      case BPF_MAP_TYPE_SK_STORAGE:
+      case BPF_MAP_TYPE_INODE_STORAGE:
+      case BPF_MAP_TYPE_TASK_STORAGE:
+      case kCgroupLocalStorage:
+      // libbpf chooses.
       case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
       case BPF_MAP_TYPE_STRUCT_OPS: break;
       default:
@@ -118,8 +127,10 @@ std::string last_message() {
   return std::string(best);
 }
 
-// Loads program `n` of the object alone, as `type` if that is given.
-Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, int log_level) {
+// Loads program `n` of the object alone, as `type` if that is given. Of the struct_ops maps only number
+// `struct_ops_map` is made; `struct_ops_maps` tells how many there are.
+Verdict load_with(std::span<const uint8_t> bytes, int n, const LoadType* type, int log_level,
+                  int struct_ops_map, int& struct_ops_maps) {
   Verdict v;
   std::string log;
   for (int level : {4, log_level | 1 | 4}) {
@@ -139,8 +150,9 @@ Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, in
       if (k++ == n) wanted = p;
     }
     bpf_map* map;
+    struct_ops_maps = 0;
     bpf_object__for_each_map(map, object.get()) if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS)
-        bpf_map__set_autocreate(map, false);
+        bpf_map__set_autocreate(map, struct_ops_maps++ == struct_ops_map);
     v.program = bpf_program__name(wanted);
     v.section = bpf_program__section_name(wanted);
     if (type) {
@@ -155,6 +167,10 @@ Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, in
     log.resize(strnlen(log.data(), log.size()));
     v.insns = int64_t(bpf_program__insn_cnt(wanted));
     read_log(v, log);
+    if (v.error == 0 && bpf_program__fd(wanted) < 0) {
+      v.reason = "not judged: libbpf left the program out";
+      return v;
+    }
     if (v.error == 0) {
       v.accepted = true, v.reason.clear(), v.failing_insn = -1;
       read_info(v, bpf_program__fd(wanted));
@@ -169,6 +185,16 @@ Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, in
     v.reason =
         format("not judged: {}",
                v.error == EPERM ? "the kernel refuses this kind of program here (EPERM)" : last_message());
+  return v;
+}
+
+Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, int log_level) {
+  int maps = 0;
+  Verdict v = load_with(bytes, n, type, log_level, -1, maps);
+  if (v.error || v.accepted) return v;
+  // Since 1.4 libbpf leaves programs out that are members of struct_ops maps only that it does not make;
+  // which maps these are, it does not tell.
+  for (int map = 0; map < maps && !v.accepted; ++map) v = load_with(bytes, n, type, log_level, map, maps);
   return v;
 }
 
