@@ -6,9 +6,9 @@
 namespace epass::tool {
 
 inline constexpr Option kAsm[] = {
-    {.name = "o", .letter = 'o', .value = Option::Value::kRequired},
-    {.name = "emit", .value = Option::Value::kRequired},
-    {.name = "dialect", .value = Option::Value::kRequired},
+    {.name = "o", .letter = 'o', .value = Option::Value::kRequired, .takes = "FILE"},
+    {.name = "emit", .value = Option::Value::kRequired, .takes = "raw dump elf"},
+    {.name = "dialect", .value = Option::Value::kRequired, .takes = "llvm ubpf"},
 };
 inline constexpr std::string_view kAsmHelp =
     R"(epass asm: assembly text to bytecode
@@ -25,8 +25,8 @@ Conformance cases (`-- asm`) are read, too. exit 0, 1 wrong input, 2 usage.  Mor
 )";
 
 inline constexpr Option kDis[] = {
-    {.name = "o", .letter = 'o', .value = Option::Value::kRequired},
-    {.name = "input", .value = Option::Value::kRequired},
+    {.name = "o", .letter = 'o', .value = Option::Value::kRequired, .takes = "FILE"},
+    {.name = "input", .value = Option::Value::kRequired, .takes = "elf raw dump"},
     {.name = "no-show-raw-insn"},
 };
 inline constexpr std::string_view kDisHelp =
