@@ -127,6 +127,9 @@ class Solver {
       return Changed::kControlFlow;
     }
     if (!d.result || d.op == Opcode::Const || d.core != kNoCore) return Changed::kNothing;
+    // What is kept in a stack slot stays there: as a constant it would be made anew on every edge that passes
+    // it.
+    if (d.op == Opcode::Copy && fn_.home(d.result).is_stack()) return Changed::kNothing;
     Fact f = facts_[d.result];
     if (f.kind != Fact::kConstant || !fits(f.value)) return Changed::kNothing;
     become_constant(fn_, i, f.value);

@@ -19,7 +19,8 @@ const char* level_pipeline(std::string_view level) {
   // The higher levels have no passes of their own yet.
   constexpr std::string_view kLevels[] = {"O1", "O2", "O3", "Os"};
   if (std::ranges::find(kLevels, level) == std::end(kLevels)) return nullptr;
-  return "fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-cfg";
+  return "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-"
+         "cfg";
 }
 
 }  // namespace epass

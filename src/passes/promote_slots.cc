@@ -1,0 +1,132 @@
+// Makes private stack slots into values: spills of the compiler, and variables that kept a place in the
+// frame.
+//
+//     store.u64 s0+8, v1                       v3 = copy v1      :fp-8
+//     call foo#5()                   =>        call foo#5()
+//     v2 = load.u64 s0+8   :r1                 v2 = copy v3      :r1
+//
+// A slot is private if only whole, aligned 8-byte loads and stores touch it, and written on every path to a
+// read: the verifier lets privileged programs read stack that nothing wrote, but never a register. The copies
+// keep the slot as their home, so what still has to live in memory goes where it was.
+
+#include <bit>
+
+#include "analysis/cfg.h"
+#include "analysis/stack_addresses.h"
+#include "ir/edit.h"
+#include "pass/pass.h"
+
+namespace epass {
+namespace {
+
+using SlotMask = uint64_t;  // bit n: the word at fp-8(n+1)
+
+class Promotion {
+ public:
+  explicit Promotion(Function& fn) : fn_(fn), stack_(fn), cfg_(fn) {}
+
+  Changed run(PassContext& context) {
+    slots_ = stack_.private_words();
+    if (slots_) slots_ &= ~find_live();
+    if (!slots_) return Changed::kNothing;
+    for (int n = 0; n < std::popcount(slots_); ++n) context.count("promote-slots.slots");
+    count_ = size_t(std::popcount(slots_));
+    for (Block b : cfg_.rpo) rename(b);
+    for (Block b : cfg_.rpo) connect(b);
+    return Changed::kInstructions;
+  }
+
+ private:
+  // Fills in which slots are read before they are written from the start of each block on; returns that of
+  // the entry.
+  SlotMask find_live() {
+    SideTable<Block, SlotMask> reads, writes;
+    for (Block b : cfg_.rpo) {
+      for (Inst i : fn_.insts_of(b)) {
+        const int slot = stack_.word_of(i);
+        const SlotMask bit = slot < 0 ? 0 : slots_ & SlotMask{1} << slot;
+        (fn_.insts[i].op == Opcode::Store ? writes : reads).at(b) |= bit & ~writes[b];
+      }
+    }
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (size_t k = cfg_.rpo.size(); k-- > 0;) {
+        const Block b = cfg_.rpo[k];
+        const Inst end = fn_.terminator(b);
+        SlotMask live = 0;
+        for (uint32_t n = 0; n < fn_.insts[end].edge_count; ++n) live |= live_[fn_.target(end, n)];
+        live = reads[b] | (live & ~writes[b]);
+        changed |= live != live_[b];
+        live_.at(b) = live;
+      }
+    }
+    return live_[fn_.entry()];
+  }
+
+  size_t index(int slot) const { return size_t(std::popcount(slots_ & ((SlotMask{1} << slot) - 1))); }
+
+  template <class Visit>
+  void each_live(Block b, Visit visit) const {
+    for (SlotMask rest = live_[b] & slots_; rest; rest &= rest - 1) visit(std::countr_zero(rest));
+  }
+
+  // What a slot holds where `b` begins: the one value that all predecessors leave there, else a parameter.
+  Value at_begin(Block b, int slot) {
+    Value only;
+    for (Edge e : cfg_.incoming(b)) {
+      const std::vector<Value>& left = at_end_[cfg_.source(e)];
+      if (left.empty() || (only && left[index(slot)] != only)) {
+        params_.at(b) |= SlotMask{1} << slot;
+        return fn_.add_param(b, Home::stack(-8 * (slot + 1)));
+      }
+      only = left[index(slot)];
+    }
+    return only;
+  }
+
+  void rename(Block b) {
+    std::vector<Value> now(count_);
+    each_live(b, [&](int slot) { now[index(slot)] = at_begin(b, slot); });
+    for (Inst i = fn_.blocks[b].first, next; i; i = next) {
+      next = fn_.next(i);
+      const int slot = stack_.word_of(i);
+      if (slot < 0 || !(slots_ >> slot & 1)) continue;
+      Value& held = now[index(slot)];
+      InstData copy{.op = Opcode::Copy, .origin = fn_.insts[i].origin};
+      if (fn_.insts[i].op == Opcode::Store) {
+        const Value stored = fn_.operand(i, 1);
+        held =
+            fn_.insts[fn_.insert_before(i, copy, std::span(&stored, 1), Home::stack(-8 * (slot + 1)))].result;
+      } else {
+        const Value loaded = fn_.insts[i].result;
+        fn_.replace(loaded,
+                    fn_.insts[fn_.insert_before(i, copy, std::span(&held, 1), fn_.home(loaded))].result);
+      }
+      fn_.remove(i);
+    }
+    at_end_.at(b) = std::move(now);
+  }
+
+  void connect(Block b) {
+    for (SlotMask rest = params_[b]; rest; rest &= rest - 1)
+      for (Edge e : cfg_.incoming(b)) fn_.add_arg(e, at_end_[cfg_.source(e)][index(std::countr_zero(rest))]);
+  }
+
+  Function& fn_;
+  StackAddresses stack_;
+  Cfg cfg_;
+  SlotMask slots_ = 0;
+  size_t count_ = 0;
+  SideTable<Block, SlotMask> live_, params_;
+  SideTable<Block, std::vector<Value>> at_end_;
+};
+
+}  // namespace
+
+Result<Changed> promote_slots(Function& fn, PassContext& context) {
+  const bool dead = remove_unreachable_blocks(fn);
+  const Changed changed = Promotion(fn).run(context);
+  return dead ? Changed::kControlFlow : changed;
+}
+
+}  // namespace epass
