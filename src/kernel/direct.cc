@@ -56,6 +56,13 @@ class DirectLoader {
     return out;
   }
 
+  // Those that the programs linked so far refer to, by name.
+  std::vector<LoadedMap> maps() const {
+    std::vector<LoadedMap> out;
+    for (const auto& [name, fd] : fds_) out.push_back({name, fd.get()});
+    return out;
+  }
+
  private:
   Result<int> map_of(const bpf::Symbol& symbol) {
     std::string key = symbol.kind == bpf::Symbol::Kind::kData ? object_.section_of(symbol) : symbol.name;
@@ -119,11 +126,15 @@ Result<std::vector<Verdict>> verify_direct(const object::Object& object, const s
     } else {
       bool first = true;
       for (const LoadType& type : candidate_types(fn.section, options.type)) {
+        Fd fd;
         Verdict v = load({.insns = *insns,
                           .type = type,
                           .name = fn.name,
                           .license = object.license(),
-                          .log_level = options.log_level});
+                          .log_level = options.log_level},
+                         &fd);
+        v.section = fn.section, v.program = fn.name;
+        if (fd && options.loaded) options.loaded(v, fd.get(), loader.maps());
         if (first || v.accepted.value_or(false)) best = std::move(v);
         first = false;
         if (best.accepted.value_or(false)) break;

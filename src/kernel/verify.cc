@@ -113,6 +113,14 @@ void prepare_maps(bpf_object* object, std::vector<Fd>& inner_maps) {
   }
 }
 
+std::vector<LoadedMap> maps_of(bpf_object* object) {
+  std::vector<LoadedMap> maps;
+  bpf_map* map;
+  bpf_object__for_each_map(map, object) if (bpf_map__fd(map) >= 0)
+      maps.push_back({bpf_map__name(map), bpf_map__fd(map)});
+  return maps;
+}
+
 std::string last_message() {
   std::string_view rest = messages, best;
   while (!rest.empty()) {
@@ -129,11 +137,11 @@ std::string last_message() {
 
 // Loads program `n` of the object alone, as `type` if that is given. Of the struct_ops maps only number
 // `struct_ops_map` is made; `struct_ops_maps` tells how many there are.
-Verdict load_with(std::span<const uint8_t> bytes, int n, const LoadType* type, int log_level,
+Verdict load_with(std::span<const uint8_t> bytes, int n, const LoadType* type, const VerifyOptions& options,
                   int struct_ops_map, int& struct_ops_maps) {
   Verdict v;
   std::string log;
-  for (int level : {4, log_level | 1 | 4}) {
+  for (int level : {4, options.log_level | 1 | 4}) {
     messages.clear();
     log.assign(level == 4 ? 64 << 10 : 16 << 20, '\0');
     Handle object = open_object(bytes);
@@ -174,6 +182,7 @@ Verdict load_with(std::span<const uint8_t> bytes, int n, const LoadType* type, i
     if (v.error == 0) {
       v.accepted = true, v.reason.clear(), v.failing_insn = -1;
       read_info(v, bpf_program__fd(wanted));
+      if (options.loaded) options.loaded(v, bpf_program__fd(wanted), maps_of(object.get()));
     }
     if (v.error == 0 || v.error == EPERM) break;
   }
@@ -188,13 +197,13 @@ Verdict load_with(std::span<const uint8_t> bytes, int n, const LoadType* type, i
   return v;
 }
 
-Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, int log_level) {
+Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, const VerifyOptions& options) {
   int maps = 0;
-  Verdict v = load_with(bytes, n, type, log_level, -1, maps);
+  Verdict v = load_with(bytes, n, type, options, -1, maps);
   if (v.error || v.accepted) return v;
   // Since 1.4 libbpf leaves programs out that are members of struct_ops maps only that it does not make;
   // which maps these are, it does not tell.
-  for (int map = 0; map < maps && !v.accepted; ++map) v = load_with(bytes, n, type, log_level, map, maps);
+  for (int map = 0; map < maps && !v.accepted; ++map) v = load_with(bytes, n, type, options, map, maps);
   return v;
 }
 
@@ -221,11 +230,11 @@ Result<std::vector<Verdict>> verify_object(Bytes bytes, const std::string& name,
     Verdict best;
     bool known = bpf_program__type(p) != BPF_PROG_TYPE_UNSPEC;
     if (known && options.type.empty()) {
-      best = load_one(copy, n, nullptr, options.log_level);
+      best = load_one(copy, n, nullptr, options);
     } else {
       bool first = true;
       for (const LoadType& type : candidate_types(section, options.type)) {
-        Verdict v = load_one(copy, n, &type, options.log_level);
+        Verdict v = load_one(copy, n, &type, options);
         if (first || v.accepted.value_or(false)) best = std::move(v);
         first = false;
         if (best.accepted.value_or(false)) break;

@@ -2,6 +2,7 @@
 // Asks this kernel about every program of an input. Nothing is attached, nothing stays.
 
 #include <functional>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -9,12 +10,20 @@
 
 namespace epass::kernel {
 
+// A map of a loaded program.
+struct LoadedMap {
+  std::string name = {};
+  int fd = -1;
+};
+
 struct VerifyOptions {
   std::function<bool(const std::string&)> wanted = {};  // program names; empty: all
   std::string type = {};                                // load everything as this type
   std::string maps = {};                                // CSV of stand-in maps, for dumps and raw bytecode
   int log_level = 0;
   std::function<void(const Verdict&)> progress = {};
+  // Sees each accepted program while it is loaded: its descriptor and its maps, in a fixed order.
+  std::function<void(const Verdict&, int program, const std::vector<LoadedMap>&)> loaded = {};
 };
 
 // An ELF object. Programs are loaded one at a time from a copy that is made loadable first: static programs

@@ -1,6 +1,7 @@
 // Every program of the files given: the compiled one does what the original does, on inputs from seeds, in
-// the virtual machine. Usage: epass_agree [--inputs N] [--passes TEXT] [--registers N] FILE... Prints what
-// differs and a count; exit status 1 if anything differs or nothing ran.
+// the virtual machine or in this kernel. Usage: epass_agree [--inputs N] [--passes TEXT] [--registers N]
+// [--judge vm|kernel|both] FILE... Prints what differs and a count per judge; exit status 1 if anything
+// differs or nothing ran.
 
 #include <charconv>
 #include <cstdio>
@@ -10,7 +11,10 @@
 #include <memory>
 #include <string>
 
+#include "base/format.h"
 #include "codegen/lower.h"
+#include "kernel/load.h"
+#include "kernel_agree.h"
 #include "lift/lift.h"
 #include "object/dump.h"
 #include "object/object.h"
@@ -19,27 +23,7 @@
 #include "vm/vm.h"
 
 namespace epass {
-namespace {
 
-struct Settings {
-  uint64_t inputs = 64;
-  std::string passes = "O1";
-  int registers = 10;
-};
-
-struct Totals {
-  uint64_t programs = 0, inputs = 0, decided = 0, different = 0, kept = 0;
-};
-
-vm::Context context_of(const std::string& type) {
-  if (type == "xdp") return vm::Context::kXdp;
-  for (const char* t :
-       {"sched_cls", "sched_act", "cgroup_skb", "socket_filter", "lwt_in", "lwt_out", "lwt_xmit", "sk_skb"})
-    if (type == t) return vm::Context::kSkb;
-  return vm::Context::kRaw;
-}
-
-// Packets of all sizes; half of them begin like Ethernet with IPv4 or IPv6.
 std::vector<uint8_t> packet_of(uint64_t seed) {
   uint64_t x = seed * 0x9e3779b97f4a7c15 | 1;
   auto next = [&] { return x ^= x << 13, x ^= x >> 7, x ^= x << 17; };
@@ -52,6 +36,28 @@ std::vector<uint8_t> packet_of(uint64_t seed) {
     packet[v6 ? 20 : 23] = protocols[next() % 4];
   }
   return packet;
+}
+
+namespace {
+
+struct Settings {
+  uint64_t inputs = 64;
+  std::string passes = "O1";
+  int registers = 10;
+  bool in_vm = true, in_kernel = false;
+};
+
+struct Totals {
+  uint64_t programs = 0, inputs = 0, decided = 0, different = 0, kept = 0;
+  KernelTotals kernel = {};
+};
+
+vm::Context context_of(const std::string& type) {
+  if (type == "xdp") return vm::Context::kXdp;
+  for (const char* t :
+       {"sched_cls", "sched_act", "cgroup_skb", "socket_filter", "lwt_in", "lwt_out", "lwt_xmit", "sk_skb"})
+    if (type == t) return vm::Context::kSkb;
+  return vm::Context::kRaw;
 }
 
 void compare(const bpf::Program& before, const bpf::Program& after, const vm::Options& options,
@@ -122,7 +128,12 @@ bool check_file(const char* path, const Settings& settings, Totals& totals) {
     }
     changed[id] = std::move(*code);
   }
-  compare(program, vm::with_code(program, changed), options, settings, totals);
+  if (settings.in_vm) compare(program, vm::with_code(program, changed), options, settings, totals);
+  if (settings.in_kernel && object) {
+    auto after = object->write(changed);
+    if (!after) return false;
+    agree_in_kernel(bytes, *after, path, settings.inputs, totals.kernel);
+  }
   return true;
 }
 
@@ -142,12 +153,27 @@ int main(int argc, char** argv) {
       number(settings.registers);
     else if (!std::strcmp(argv[k], "--passes") && k + 1 < argc)
       settings.passes = argv[++k];
-    else if (!epass::check_file(argv[k], settings, totals))
+    else if (!std::strcmp(argv[k], "--judge") && k + 1 < argc) {
+      std::string judge = argv[++k], no_kernel = judge == "vm" ? "" : epass::kernel::why_no_bpf();
+      settings.in_vm = judge != "kernel", settings.in_kernel = judge != "vm" && no_kernel.empty();
+      if (!no_kernel.empty()) std::printf("SKIPPED: test runs in the kernel: %s\n", no_kernel.c_str());
+      if (!settings.in_vm && !settings.in_kernel) return 77;
+    } else if (!epass::check_file(argv[k], settings, totals))
       std::printf("%s: cannot be read\n", argv[k]);
   }
-  auto n = [](uint64_t x) { return static_cast<unsigned long long>(x); };
-  std::printf(
-      "%llu programs, %llu inputs, %llu ran to their end, %llu programs differ, %llu functions kept\n",
-      n(totals.programs), n(totals.inputs), n(totals.decided), n(totals.different), n(totals.kept));
-  return totals.different || !totals.decided ? 1 : 0;
+  auto put = [](const std::string& text) { std::fputs(text.c_str(), stdout); };
+  const epass::KernelTotals& kernel = totals.kernel;
+  if (settings.in_vm)
+    put(
+        epass::format("virtual machine: {} programs, {} inputs, {} ran to their end, {} programs differ, {} "
+                      "functions kept\n",
+                      totals.programs, totals.inputs, totals.decided, totals.different, totals.kept));
+  if (settings.in_kernel)
+    put(epass::format(
+        "kernel: {} programs, {} inputs, {} programs differ, {} lost acceptance; left out: {} unstable, {} "
+        "whose runs it refuses, {} that it cannot run, {} not accepted as they were\n",
+        kernel.programs, kernel.runs, kernel.different, kernel.lost, kernel.unstable, kernel.refused_runs,
+        kernel.not_runnable, kernel.not_accepted));
+  bool ran = totals.decided || kernel.programs;
+  return totals.different || kernel.different || kernel.lost || !ran ? 1 : 0;
 }

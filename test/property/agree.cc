@@ -108,6 +108,7 @@ int main(int argc, char** argv) {
              "refused as they were, {} unstable, {} without room; failures: {}\n",
              kernel.programs, kernel.runs, kernel.same_as_vm, kernel.refused, kernel.unstable, kernel.no_room,
              kernel.failures));
-  for (const auto& [reason, count] : kernel.reasons) put(format("  refused {}: {}\n", count, reason));
+  for (const auto& [reason, seeds] : kernel.reasons)
+    put(format("  refused {}, first seed {}: {}\n", seeds.size(), seeds[0], reason));
   return vm.failures || kernel.failures || !kernel.runs ? 1 : 0;
 }

@@ -25,7 +25,7 @@ struct Mismatch {
 struct Totals {
   uint64_t programs = 0, compilations = 0, runs = 0, ended = 0, undefined = 0, refused = 0, unstable = 0,
            no_room = 0, same_as_vm = 0, failures = 0;
-  std::map<std::string, uint64_t> reasons = {};  // of refusals
+  std::map<std::string, std::vector<uint64_t>> reasons = {};  // of refusals, with their seeds
 };
 
 // Ways through the compiler and inputs, cheap or complete.

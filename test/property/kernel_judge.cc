@@ -158,7 +158,7 @@ std::optional<Mismatch> KernelJudge::judge(const RandomProgram& program, uint64_
   kernel::Fd before = load(program.insns, program, why);
   if (!before) {
     ++totals.refused;
-    ++totals.reasons[why];
+    totals.reasons[why].push_back(seed);
     return std::nullopt;
   }
   std::vector<Variant> ways = variants(seed);
