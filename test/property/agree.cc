@@ -64,51 +64,78 @@ void check_in_kernel(KernelJudge& judge, uint64_t seed, Totals& totals) {
 }  // namespace
 }  // namespace epass
 
-int main(int argc, char** argv) {
-  using namespace epass;
-  uint64_t programs = 400, kernel_programs = 300, first = 1, quick = 0, show = 0;
-  for (int k = 1; k + 1 < argc; k += 2) {
-    uint64_t* to = !std::strcmp(argv[k], "--programs") ? &programs
-                   : !std::strcmp(argv[k], "--kernel") ? &kernel_programs
-                   : !std::strcmp(argv[k], "--quick")  ? &quick
-                   : !std::strcmp(argv[k], "--show")   ? &show
-                                                       : &first;
-    std::from_chars(argv[k + 1], argv[k + 1] + std::strlen(argv[k + 1]), *to);
-  }
-  if (show) {
-    for (Judge judge : {Judge::kVirtualMachine, Judge::kKernel})
-      put("program:\n" + listing(random_program(first, judge).insns));
-    return 0;
-  }
-  Totals vm, kernel;
-  Coverage coverage;
-  Effort effort{.all_registers = quick == 0};
-  for (uint64_t seed = first; seed < first + programs && vm.failures < 5; ++seed)
-    check_in_vm(seed, effort, vm, coverage);
+namespace epass {
+namespace {
+
+struct Settings {
+  uint64_t programs = 400, kernel = 300, first = 1, quick = 0, show = 0;
+};
+
+// Key and value per word, for scripts; then the sentence for people.
+void print_totals(const char* judge, const Totals& t) {
   put(format(
-      "virtual machine: {} programs, {} compilations ({} without room), {} runs; of the originals' runs "
-      "{} ended, {} read something undefined; failures: {}\n",
-      vm.programs, vm.compilations, vm.no_room, vm.runs, vm.ended, vm.undefined, vm.failures));
-  std::vector<std::string> missing = coverage.missing();
-  put(format("instruction forms in the programs: {} of {}\n", coverage.used(), Coverage::all()));
-  for (const std::string& text : missing) put("  not used: " + text + "\n");
+      "totals judge={} programs={} compilations={} runs={} ended={} undefined={} refused={} unstable={} "
+      "without_room={} also_in_vm={} failures={}\n",
+      judge, t.programs, t.compilations, t.runs, t.ended, t.undefined, t.refused, t.unstable, t.no_room,
+      t.same_as_vm, t.failures));
+}
+
+Totals run_vm(const Settings& settings) {
+  Totals totals;
+  Coverage coverage;
+  Effort effort{.all_registers = settings.quick == 0};
+  for (uint64_t k = 0; k < settings.programs && totals.failures < 5; ++k)
+    check_in_vm(settings.first + k, effort, totals, coverage);
   // A few programs do not use everything.
-  if (programs >= 400 && !missing.empty()) ++vm.failures;
+  std::vector<std::string> missing = coverage.missing();
+  if (settings.programs >= 400) {
+    put(format("instruction forms in the programs: {} of {}\n", coverage.used(), Coverage::all()));
+    for (const std::string& text : missing) put("  not used: " + text + "\n");
+    totals.failures += !missing.empty();
+  }
+  print_totals("vm", totals);
+  if (!totals.runs) put("nothing ran\n"), ++totals.failures;
+  return totals;
+}
+
+Totals run_kernel(const Settings& settings) {
+  Totals totals;
   KernelJudge judge;
-  if (!kernel_programs) return vm.failures || !vm.runs ? 1 : 0;
   if (!judge.unavailable().empty()) {
     put("SKIPPED: test runs in the kernel: " + judge.unavailable() + "\n");
-    return vm.failures || !vm.runs ? 1 : 0;
+    return totals;
   }
-  for (uint64_t seed = first;
-       kernel.programs < kernel_programs && seed < first + 3 * kernel_programs && kernel.failures < 5; ++seed)
-    check_in_kernel(judge, seed, kernel);
-  put(
-      format("kernel: {} programs, {} runs, {} of them also compared with the virtual machine; {} programs "
-             "refused as they were, {} unstable, {} without room; failures: {}\n",
-             kernel.programs, kernel.runs, kernel.same_as_vm, kernel.refused, kernel.unstable, kernel.no_room,
-             kernel.failures));
-  for (const auto& [reason, seeds] : kernel.reasons)
+  for (uint64_t k = 0; totals.programs < settings.kernel && k < 2 * settings.kernel && totals.failures < 5;
+       ++k)
+    check_in_kernel(judge, settings.first + k, totals);
+  print_totals("kernel", totals);
+  for (const auto& [reason, seeds] : totals.reasons)
     put(format("  refused {}, first seed {}: {}\n", seeds.size(), seeds[0], reason));
-  return vm.failures || kernel.failures || !kernel.runs ? 1 : 0;
+  if (!totals.runs) put("nothing ran\n"), ++totals.failures;
+  return totals;
+}
+
+}  // namespace
+}  // namespace epass
+
+int main(int argc, char** argv) {
+  using namespace epass;
+  Settings settings;
+  for (int k = 1; k + 1 < argc; k += 2) {
+    uint64_t* to = !std::strcmp(argv[k], "--programs") ? &settings.programs
+                   : !std::strcmp(argv[k], "--kernel") ? &settings.kernel
+                   : !std::strcmp(argv[k], "--quick")  ? &settings.quick
+                   : !std::strcmp(argv[k], "--show")   ? &settings.show
+                                                       : &settings.first;
+    std::from_chars(argv[k + 1], argv[k + 1] + std::strlen(argv[k + 1]), *to);
+  }
+  if (settings.show) {
+    for (Judge judge : {Judge::kVirtualMachine, Judge::kKernel})
+      put("program:\n" + listing(random_program(settings.first, judge).insns));
+    return 0;
+  }
+  uint64_t failures = 0;
+  if (settings.programs) failures += run_vm(settings).failures;
+  if (settings.kernel) failures += run_kernel(settings).failures;
+  return failures ? 1 : 0;
 }

@@ -194,7 +194,8 @@ void Generator::map_lookup() {
   set(value, {Content::kMemory, 0, int(kValueSize), chance(50)});
   ensure_scalar();
   int bytes = 1 << below(4);
-  access(value, bytes * int(below(kValueSize / unsigned(bytes))), bytes);
+  if (reg(value).kind == Content::kMemory)
+    access(value, bytes * int(below(kValueSize / unsigned(bytes))), bytes);
   statements(1 + int(below(4)));
   land(skip);
   meet(now_, before);

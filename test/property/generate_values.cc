@@ -249,6 +249,8 @@ void Generator::context_field() {
 void Generator::ensure_scalar() {
   for (int r = 0; r < 10; ++r)
     if (is_scalar(r) && !is_locked(r)) return;
+  for (int r = 0; r < 10; ++r)
+    if (!reg(r).is_pointer() && !is_locked(r)) return constant(r);
   constant(target());
 }
 

@@ -72,6 +72,7 @@ std::optional<Mismatch> judge_in_vm(const RandomProgram& program, uint64_t seed,
       }
       if (!after) return bad("no code", after.error().message);
       ++totals.compilations;
+      if (effort.plant) effort.plant(*after);
       auto split = object::split_flat(*after, "random");
       if (!split) return bad("no functions", split.error().message, *after);
       for (size_t n = 0; n < inputs.size(); ++n) {

@@ -1,7 +1,7 @@
 #pragma once
 // The judges of one program before and after compilation.
 
-#include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +32,7 @@ struct Totals {
 struct Effort {
   bool all_registers = true;  // 4 to 10 for each way, or one of them as the seed says
   int inputs = 4;
+  std::function<void(std::vector<bpf::Insn>&)> plant = {};  // makes the output wrong: tests of the judge
 };
 
 std::vector<uint8_t> random_packet(uint64_t seed);

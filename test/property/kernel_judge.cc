@@ -183,7 +183,12 @@ std::optional<Mismatch> KernelJudge::judge(const RandomProgram& program, uint64_
     if (!a->difference(*again).empty()) return ++totals.unstable, std::nullopt;
     ++totals.runs;
     if (std::string text = a->difference(*b); !text.empty()) return failed("kernel", text);
-    if (!program.exact || !expected[n].finished()) continue;
+    // A reduced program may read stack that it never wrote, which holds something else here and there.
+    vm::Input other = inputs[n];
+    other.seed = ~other.seed;
+    bool exact = program.exact && expected[n].finished() &&
+                 vm::run(compiler->program(), bpf::FunctionId{0}, other, kOptions).r0 == expected[n].r0;
+    if (!exact) continue;
     ++totals.same_as_vm;
     if (uint32_t(expected[n].r0) != a->result || expected[n].packet != a->packet)
       return failed("machine", "the virtual machine and the kernel differ on the original: " +
