@@ -38,12 +38,11 @@ std::string alu(Insn insn) {
   if (op == kNeg)
     return from_register ? unknown(insn) : reserved(insn, {.src = false, .off = false, .imm = false});
   if (op == kMov && from_register) {
-    if (wide && insn.off == 1)
+    if (wide && insn.off == 1 && insn.imm)
       return insn.imm == 1 || insn.imm == 1 << 16 ? ""
                                                   : format("a cast between address spaces by {}", insn.imm);
-    if (insn.off && insn.off != 8 && insn.off != 16 && !(wide && insn.off == 32))
-      return format("a move that extends {} bits", insn.off);
-    return reserved(insn, {.imm = false});
+    const bool extends = insn.off == 8 || insn.off == 16 || (wide && insn.off == 32);
+    return reserved(insn, {.off = extends, .imm = false});
   }
   const bool is_division = op == kDiv || op == kMod;
   return reserved(insn, {.src = from_register, .off = is_division && insn.off == 1, .imm = !from_register});

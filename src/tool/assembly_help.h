@@ -1,5 +1,5 @@
 #pragma once
-// Options and help screens of the commands around assembly text.
+// Options and help screens of the commands around assembly text, and of `epass check`.
 
 #include "tool/options.h"
 
@@ -41,6 +41,27 @@ usage: epass dis IN [-o OUT] [OPTIONS]
 --no-show-raw-insn  no bytes: calls of functions and of helpers then look the same
 everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
 `epass print` shows names, source lines and blocks instead. exit 0, 1 wrong input, 2 usage.
+)";
+
+inline constexpr Option kCheck[] = {
+    {.name = "prog", .value = Option::Value::kRequired, .repeatable = true},
+    {.name = "input", .value = Option::Value::kRequired},
+    {.name = "json", .value = Option::Value::kAttached},
+};
+inline constexpr std::string_view kCheckHelp =
+    R"(epass check: faults that every kernel would refuse, found without a kernel
+usage: epass check IN... [OPTIONS]
+  epass check prog.o                         each fault with its instruction and source line
+  epass check prog.o --prog 'tcp_*' --json   for scripts
+
+--prog NAME        only this program and what it calls; repeat, globs allowed
+--input FORMAT     elf raw dump (default: by content)
+--json[=FILE]      one JSON object per function (epass help json)
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+A fault that some path goes around is a warning: the kernel may find that its path is never taken.
+Looked at: instructions and their reserved fields, jumps, calls, unreachable code, registers that no
+path writes, constant accesses outside the stack, constant divisors and shifts. Whether memory
+accesses are safe is for `epass verify` to ask. exit 0 no faults, 1 faults, 2 usage.
 )";
 
 inline constexpr std::string_view kPluginHelp =

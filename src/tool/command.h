@@ -50,6 +50,7 @@ int run_execute(Job& job);
 int run_assemble(Job& job);
 int run_disassemble(Job& job);
 int run_conformance_plugin(Job& job);
+int run_check(Job& job);
 
 extern const std::string_view kTopHelp;
 

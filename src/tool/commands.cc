@@ -244,6 +244,7 @@ constexpr Command kCommands[] = {
     {"lower", kLowerHelp, kLower, run_lower},
     {"verify", kVerifyHelp, kVerify, run_verify},
     {"run", kRunHelp, kRun, run_execute},
+    {"check", kCheckHelp, kCheck, run_check},
     {"asm", kAsmHelp, kAsm, run_assemble},
     {"dis", kDisHelp, kDis, run_disassemble},
     {"conformance-plugin", kPluginHelp, {}, run_conformance_plugin},
@@ -263,6 +264,7 @@ usage: epass COMMAND [OPTIONS] IN [-o OUT]
 change    opt      optimise an object, a dump or raw bytecode
 look      print    disassemble with source and maps
 judge     verify   ask this kernel                         run      execute in user space
+          check    find faults without a kernel
 convert   lift     bytecode to .epir text                  lower    .epir text to bytecode
           asm      assembly text to bytecode               dis      bytecode to assembly text
 more      passes   what exists, by level                   help     a command, a pass, a message

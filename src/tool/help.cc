@@ -18,6 +18,7 @@ constexpr Topic kTopics[] = {
   dump   one instruction per line: its 8 bytes as a little-endian number, in decimal
   raw    8-byte records
   epir   the compiler's own text form of programs in SSA form (first word: epir)
+Assembly text is read by `epass asm` alone (docs/assembler.md).
 Outputs (--emit) have the format of the input, or
   asm    the disassembly of `epass print`
 --offset-map FILE writes a line FUNCTION NEW OLD for every record of the output, counted from the
@@ -38,6 +39,7 @@ Always: schema, object, section, program, type. Unknown is null.
   verify   accepted, errno, reason, insns, insn_processed, total_states, verification_time_us,
            nr_line_info, nr_func_info
   run      result, insns_executed, error
+  check    ok, insns, faults: code, insn, message, certain, file, line
 Fields are added, never renamed, within a schema. --diagnostics=json writes errors and warnings to
 standard error as one object per line.
 )"},
