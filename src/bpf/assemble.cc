@@ -62,6 +62,15 @@ void each_line(std::string_view text, Visit visit) {
   }
 }
 
+// Directives that have no influence on the bytes of a BPF object.
+constexpr std::string_view kIgnored[] = {".file",        ".ident",       ".loc",       ".addrsig",
+                                         ".addrsig_sym", ".internal",    ".protected", ".cfi_startproc",
+                                         ".cfi_endproc", ".cfi_sections"};
+
+bool is_ignored(std::string_view text) {
+  return std::ranges::count(kIgnored, text.substr(0, text.find_first_of(" \t"))) > 0;
+}
+
 constexpr std::string_view kUbpfWords[] = {"add",  "sub",  "mul",  "div",  "or",   "and",  "lsh",  "rsh",
                                            "neg",  "mod",  "xor",  "mov",  "arsh", "sdiv", "smod", "le16",
                                            "le32", "le64", "be16", "be32", "be64", "lddw", "ja"};
@@ -141,7 +150,13 @@ bool Assembler::fill_to(const ListingLine& listing) {
   if (!zeros_) return true;
   zeros_ = false;
   constexpr uint64_t kMostZeros = 1 << 20;
-  if (listing.address < bytes().size() || listing.address > bytes().size() + kMostZeros) return true;
+  if (listing.address < bytes().size()) return true;
+  filled_ += listing.address - bytes().size();
+  if (filled_ > kMostZeros || listing.address > bytes().size() + kMostZeros) {
+    error_ = {.message = "the listing leaves out too many zeros", .code = "asm-range"};
+    error_.where.line = line_, error_.where.column = 1;
+    return false;
+  }
   bytes().resize(listing.address);
   section().lines.resize(bytes().size() / 8, static_cast<uint32_t>(line_));
   return true;
@@ -183,7 +198,7 @@ bool Assembler::statements(std::string_view text, uint32_t column) {
   bool quoted = false;
   size_t begin = 0;
   for (size_t n = 0; n <= text.size(); ++n) {
-    if (n < text.size() && text[n] == '"') quoted = !quoted;
+    if (n < text.size() && text[n] == '"' && (n == 0 || text[n - 1] != '\\')) quoted = !quoted;
     if (n < text.size() && (text[n] != ';' || quoted)) continue;
     if (!statement(text.substr(begin, n - begin), column + static_cast<uint32_t>(begin))) return false;
     begin = n + 1;
@@ -203,6 +218,7 @@ bool Assembler::statement(std::string_view text, uint32_t column) {
   if (text.empty() || (skipped_ && !text.starts_with(".section") && !text.starts_with(".text") &&
                        !text.starts_with(".data") && !text.starts_with(".bss")))
     return true;
+  if (is_ignored(text)) return true;
   Cursor c(text, line_, column);
   const bool ok = !c.failed() && (text[0] == '.' ? directive(c) : instruction(c));
   if (!ok) error_ = c.error();

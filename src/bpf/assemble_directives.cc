@@ -1,6 +1,7 @@
 // Directives: sections, data, and what is said about symbols.
 
 #include <algorithm>
+#include <bit>
 
 #include "base/bytes.h"
 #include "base/format.h"
@@ -10,7 +11,7 @@ namespace epass::bpf {
 
 namespace {
 
-constexpr uint64_t kMostBytes = 1 << 24;  // of one directive: text must not ask for all memory
+constexpr uint64_t kMostBytes = 1 << 24;  // that text may ask for without writing them
 
 uint32_t data_size(std::string_view name) {
   if (name == ".byte") return 1;
@@ -19,11 +20,6 @@ uint32_t data_size(std::string_view name) {
   if (name == ".quad" || name == ".8byte" || name == ".xword") return 8;
   return 0;
 }
-
-// What has no influence on the bytes of a BPF object.
-constexpr std::string_view kIgnored[] = {".file",        ".ident",         ".loc",         ".addrsig",
-                                         ".addrsig_sym", ".cfi_startproc", ".cfi_endproc", ".cfi_sections",
-                                         ".local",       ".internal",      ".protected"};
 
 std::string unescaped(std::string_view quoted) {
   std::string out;
@@ -78,8 +74,12 @@ bool Assembler::directive(Cursor& c) {
   if (name == ".asciz" || name == ".string") return string_directive(c, true);
   if (name == ".type") return type_directive(c);
   if (name == ".size") return size_directive(c);
-  for (std::string_view fill :
-       {".zero", ".space", ".skip", ".p2align", ".balign", ".align", ".comm", ".lcomm"})
+  if (name == ".comm") return common_directive(c);
+  if (name == ".local" && c.is_word()) {
+    locals_.emplace(c.next().text);
+    return c.expect_end();
+  }
+  for (std::string_view fill : {".zero", ".space", ".skip", ".p2align", ".balign", ".align"})
     if (name == fill) return fill_directive(c, name);
   for (std::string_view binding : {".globl", ".global", ".weak", ".hidden"}) {
     if (name != binding) continue;
@@ -91,7 +91,6 @@ bool Assembler::directive(Cursor& c) {
     } while (c.accept(","));
     return c.expect_end();
   }
-  if (std::ranges::count(kIgnored, name)) return true;
   return c.fail_at(word.column, format("`{}` is no directive of this assembler", name),
                    "docs/assembler.md lists them");
 }
@@ -213,9 +212,31 @@ bool Assembler::size_directive(Cursor& c) {
   return c.expect_end();
 }
 
+// .comm name, size [, alignment]: a variable of zeros, global unless `.local` said otherwise
+bool Assembler::common_directive(Cursor& c) {
+  if (!c.is_word()) return c.fail("`.comm` needs a name");
+  const Token name = c.next();
+  Number size, align{.magnitude = 1};
+  if (!c.expect(",") || !c.read(size)) return false;
+  if (c.accept(",") && !c.read(align)) return false;
+  const bool small = size.magnitude <= kMostBytes && align.magnitude <= 4096;
+  if (!small || size.negative || align.negative || !std::has_single_bit(align.magnitude))
+    return c.fail_at(size.column, "no size and alignment of a variable", "", "asm-range");
+  const uint32_t before = current_;
+  enter(".bss");
+  Assembly::Section& s = section();
+  s.align = std::max(s.align, static_cast<uint32_t>(align.magnitude));
+  s.zeros = (s.zeros + align.magnitude - 1) & ~(align.magnitude - 1);
+  const bool defined = define(c, name.text, name.column);
+  s.zeros += size.magnitude;
+  current_ = before;
+  Traits& traits = traits_[std::string(name.text)];
+  traits.is_object = true, traits.size = size.magnitude;
+  traits.is_global = !locals_.contains(name.text);
+  return defined && c.expect_end();
+}
+
 bool Assembler::fill_directive(Cursor& c, std::string_view name) {
-  if (name == ".comm" || name == ".lcomm")
-    return c.fail(format("`{}` is not supported", name), "define the variable in `.bss`");
   Number number;
   if (!c.read(number)) return false;
   uint64_t size = number.magnitude;
@@ -241,8 +262,9 @@ bool Assembler::fill_directive(Cursor& c, std::string_view name) {
   if (s.is_zero) {
     s.zeros += size;
   } else {
-    if (s.bytes.size() + size > kMostBytes)
-      return c.fail_at(number.column, "the section would get too large", "", "asm-range");
+    filled_ += size;
+    if (filled_ > kMostBytes)
+      return c.fail_at(number.column, "the object would get too large", "", "asm-range");
     s.bytes.insert(s.bytes.end(), size, static_cast<uint8_t>(fill));
     if (s.is_code) s.lines.resize((s.bytes.size() + 7) / 8, static_cast<uint32_t>(line_));
   }

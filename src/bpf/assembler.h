@@ -67,6 +67,7 @@ class Assembler {
   bool type_directive(Cursor& c);
   bool size_directive(Cursor& c);
   bool fill_directive(Cursor& c, std::string_view name);
+  bool common_directive(Cursor& c);
   bool enter(std::string_view name);
 
   // assemble_llvm.cc
@@ -124,11 +125,12 @@ class Assembler {
   bool skipped_ = false;       // in a section that is left out
   bool zeros_ = false;         // the listing left out zeros here
   bool kernel_imm64_ = false;  // the kernel's listing says that a constant has 64 bits
+  uint64_t filled_ = 0;        // bytes of `.zero` and alignment
   std::map<std::string, Label, std::less<>> labels_;
   std::map<std::string, Traits, std::less<>> traits_;
   std::vector<Fixup> fixups_;
   std::map<std::string, uint32_t, std::less<>> symbols_;
-  std::set<std::string, std::less<>> called_;
+  std::set<std::string, std::less<>> called_, locals_;
   Error error_;
 };
 

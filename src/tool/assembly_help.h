@@ -45,8 +45,8 @@ everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics jso
 
 inline constexpr Option kCheck[] = {
     {.name = "prog", .value = Option::Value::kRequired, .repeatable = true},
-    {.name = "input", .value = Option::Value::kRequired},
-    {.name = "json", .value = Option::Value::kAttached},
+    {.name = "input", .value = Option::Value::kRequired, .takes = "elf raw dump"},
+    {.name = "json", .value = Option::Value::kAttached, .takes = "FILE"},
 };
 inline constexpr std::string_view kCheckHelp =
     R"(epass check: faults that every kernel would refuse, found without a kernel

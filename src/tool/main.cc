@@ -38,6 +38,7 @@ int Job::fail_in_text(Error error, const std::string& option, const std::string&
   for (int64_t line = 1; line < error.where.line; ++line)
     input.remove_prefix(std::min(input.find('\n'), input.size() - 1) + 1);
   Diagnostic diagnostic{.error = error, .text_line = std::string(input.substr(0, input.find('\n')))};
+  std::ranges::replace(diagnostic.text_line, '\t', ' ');  // one column each
   if (error.where.column >= 1 && static_cast<size_t>(error.where.column) <= diagnostic.text_line.size() + 1) {
     diagnostic.mark_from = static_cast<size_t>(error.where.column) - 1;
     const size_t end = diagnostic.text_line.find_first_of(" ,()=:@+", diagnostic.mark_from);

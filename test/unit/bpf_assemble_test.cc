@@ -252,6 +252,35 @@ TEST(BpfAssemble, ListingsAreReadBack) {
   EXPECT_EQ(print[1].off, -1);
 }
 
+TEST(BpfAssemble, CommonVariablesAndWhatIsSkipped) {
+  auto assembly = assemble(R"(
+	.file	0 "/tmp" "t.c" md5 0xdb4512fe4f97edda4637943b08a78cd8
+	.local	state
+	.comm	state,12,4
+	.comm	other,8,8
+	.section	.debug_info,"",@progbits
+	.uleb128 5, junk ( of all kinds
+	.text
+	.loc	0 9 0 is_stmt 1
+	r1 = state ll
+	r2 = other ll
+	exit
+)");
+  ASSERT_TRUE(assembly.has_value()) << assembly.error().message << " line " << assembly.error().where.line;
+  ASSERT_EQ(assembly->sections.size(), 2u);
+  EXPECT_EQ(assembly->sections[1].name, ".bss");
+  EXPECT_EQ(assembly->sections[1].zeros, 24u);
+  EXPECT_EQ(assembly->sections[1].align, 8u);
+  for (const Assembly::Symbol& s : assembly->symbols) {
+    if (s.name == "state") {
+      EXPECT_TRUE(!s.is_global && s.offset == 0 && s.size == 12);
+    } else if (s.name == "other") {
+      EXPECT_TRUE(s.is_global && s.offset == 16 && s.size == 8);
+    }
+  }
+  EXPECT_EQ(error(".comm x,8,3"), "1:9 asm-range: no size and alignment of a variable");
+}
+
 TEST(BpfAssemble, SectionsSymbolsAndData) {
   auto assembly = assemble(R"(
 	.text
