@@ -181,7 +181,8 @@ TEST(ToolCli, DiagnosticsAsJson) {
 // wrong one is refused, so each `--word` of the screen is tried.
 TEST(ToolCli, HelpScreensFitAndAreTrue) {
   const std::string commands[] = {
-      "opt", "passes", "help", "print", "lift", "lower", "verify", "run", "asm", "dis", "conformance-plugin", "check"};
+      "opt",  "passes", "help", "print", "lift", "lower", "verify", "run", "asm", "dis", "conformance-plugin",
+      "check"};
   for (const std::string& command : commands) {
     Outcome o = run_epass({command, "--help"});
     if (o.status == 2) continue;
