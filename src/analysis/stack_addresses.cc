@@ -2,28 +2,30 @@
 
 #include <algorithm>
 
-#include "analysis/users.h"
 #include "bpf/insn.h"
 
 namespace epass {
 
-StackAddresses::StackAddresses(const Function& fn) : fn_(fn) {
-  for (Block b : fn.all_blocks()) {
+StackAddresses::StackAddresses(const Function& fn, const Cfg& cfg) : fn_(fn) {
+  // In reverse post-order a definition comes before its uses, so one walk follows every address.
+  for (Block b : cfg.rpo) {
     for (Inst i : fn.insts_of(b)) {
       const InstData& d = fn.insts[i];
-      if (d.op != Opcode::SlotAddr) continue;
-      if (fn.slots[d.slot].place)
-        reach(d.result, fn.slots[d.slot].place + d.imm);
-      else
-        complete_ = false;
+      if (d.op == Opcode::SlotAddr) {
+        if (fn.slots[d.slot].place)
+          reach(d.result, fn.slots[d.slot].place + d.imm);
+        else
+          complete_ = false;
+      }
+      for (size_t n = 0; n < d.operand_count; ++n) {
+        const Value v = fn.operand(i, n);
+        if (const auto at = offset(v)) use(i, v, *at);
+      }
+      for (uint32_t n = 0; n < d.edge_count; ++n)
+        for (Value v : fn.args(fn.edge(i, n)))
+          if (offset(fn.resolve(v))) complete_ = false;
+      if (!complete_) return;
     }
-  }
-  if (work_.empty() || !complete_) return;
-  const Users users(fn);
-  while (!work_.empty() && complete_) {
-    const Value v = work_.back();
-    work_.pop_back();
-    for (Inst i : users.of(v)) use(i, v, offsets_[v]);
   }
 }
 
@@ -67,7 +69,6 @@ void StackAddresses::reach(Value v, int64_t offset) {
     return;
   }
   offsets_.at(v) = int16_t(offset);
-  work_.push_back(v);
 }
 
 void StackAddresses::use(Inst i, Value v, int offset) {
@@ -99,12 +100,7 @@ void StackAddresses::use(Inst i, Value v, int offset) {
       reach(d.result, d.op == Opcode::Add ? offset + int64_t(*step) : offset - int64_t(*step));
     return;
   }
-  if (is_conditional(d.op) && d.edge_count == 2) {
-    // A comparison says nothing; but the same instruction may pass the address on along an edge.
-    for (uint32_t n = 0; n < d.edge_count; ++n)
-      for (Value arg : fn_.args(fn_.edge(i, n))) complete_ &= fn_.resolve(arg) != v;
-    return;
-  }
+  if (is_conditional(d.op)) return;  // a comparison tells nobody
   complete_ = false;
 }
 

@@ -4,13 +4,13 @@
 
 #include <optional>
 
-#include "ir/function.h"
+#include "analysis/cfg.h"
 
 namespace epass {
 
 class StackAddresses {
  public:
-  explicit StackAddresses(const Function& fn);
+  StackAddresses(const Function& fn, const Cfg& cfg);
 
   // The offset from the frame pointer that `v` always holds, -512..0.
   std::optional<int> offset(Value v) const {
@@ -37,7 +37,6 @@ class StackAddresses {
 
   const Function& fn_;
   SideTable<Value, int16_t> offsets_ = SideTable<Value, int16_t>(kNone);
-  std::vector<Value> work_;
   int escaped_ = 0;  // the lowest offset that escapes
   bool complete_ = true;
 };

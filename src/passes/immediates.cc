@@ -61,7 +61,7 @@ bool fits(int64_t imm, Width width) {
 
 class Immediates {
  public:
-  explicit Immediates(Function& fn) : fn_(fn), pointees_(find_pointees(fn)) {}
+  explicit Immediates(Function& fn) : fn_(fn) {}
 
   Changed run() {
     Changed changed = Changed::kNothing;
@@ -76,7 +76,9 @@ class Immediates {
     bool compare = is_conditional(d.op);
     if (!is_binary(d.op) && !compare && d.op != Opcode::Store) return false;
     if (d.op == Opcode::Store) {
-      if (pointees_[fn_.operand(i, 0)] & kContext) return false;
+      if (!fn_.constant(fn_.operand(i, 1), Width::k64) || is_in_place(i, 1)) return false;
+      if (!pointees_) pointees_ = find_pointees(fn_);
+      if ((*pointees_)[fn_.operand(i, 0)] & kContext) return false;
       return take(i, 1, d.size == MemSize::kU64 ? Width::k64 : Width::k32);
     }
     bool left = fn_.constant(fn_.operand(i, 0), d.width).has_value();
@@ -90,13 +92,18 @@ class Immediates {
     return take(i, 1, d.width);
   }
 
+  bool is_in_place(Inst i, size_t n) const {
+    const Value v = fn_.operand(i, n);
+    return !fn_.home(v) && fn_.is(v, Opcode::Const) && fn_.insts[fn_.def(v)].next == i;
+  }
+
   // Gives operand `n` a constant of its own in place; false if it has one already or the form does not exist.
   bool take(Inst i, size_t n, Width width) {
     const InstData& d = fn_.insts[i];
     Value v = fn_.operand(i, n);
     auto c = fn_.constant(v, Width::k64);
     if (!c || !fits(int64_t(*c), width)) return false;
-    if (!fn_.home(v) && fn_.insts[fn_.def(v)].next == i && fn_.is(v, Opcode::Const)) return false;
+    if (is_in_place(i, n)) return false;
     bool shift = d.op == Opcode::Shl || d.op == Opcode::LShr || d.op == Opcode::AShr;
     bool division = d.op >= Opcode::UDiv && d.op <= Opcode::SMod;
     if ((shift && *c >= uint64_t(d.width)) || (division && uint32_t(*c) == 0)) return false;
@@ -107,7 +114,7 @@ class Immediates {
   }
 
   Function& fn_;
-  SideTable<Value, uint8_t> pointees_;
+  std::optional<SideTable<Value, uint8_t>> pointees_;  // made when the first store asks
 };
 
 }  // namespace

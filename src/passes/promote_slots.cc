@@ -23,7 +23,7 @@ using SlotMask = uint64_t;  // bit n: the word at fp-8(n+1)
 
 class Promotion {
  public:
-  explicit Promotion(Function& fn) : fn_(fn), stack_(fn), cfg_(fn) {}
+  explicit Promotion(Function& fn) : fn_(fn), cfg_(fn), stack_(fn, cfg_) {}
 
   Changed run(PassContext& context) {
     slots_ = stack_.private_words();
@@ -113,8 +113,8 @@ class Promotion {
   }
 
   Function& fn_;
-  StackAddresses stack_;
   Cfg cfg_;
+  StackAddresses stack_;
   SlotMask slots_ = 0;
   size_t count_ = 0;
   SideTable<Block, SlotMask> live_, params_;
