@@ -31,6 +31,7 @@ class Promotion {
     if (!slots_) return Changed::kNothing;
     for (int n = 0; n < std::popcount(slots_); ++n) context.count("promote-slots.slots");
     count_ = size_t(std::popcount(slots_));
+    held_.resize(count_ * cfg_.rpo.size());
     for (Block b : cfg_.rpo) rename(b);
     for (Block b : cfg_.rpo) connect(b);
     return Changed::kInstructions;
@@ -63,7 +64,11 @@ class Promotion {
     return live_[fn_.entry()];
   }
 
-  size_t index(int slot) const { return size_t(std::popcount(slots_ & ((SlotMask{1} << slot) - 1))); }
+  // What a slot holds where the walk through `b` stands, in the end at its end. None: not known yet.
+  Value& held(Block b, int slot) {
+    const int index = std::popcount(slots_ & ((SlotMask{1} << slot) - 1));
+    return held_[count_ * cfg_.number(b) + size_t(index)];
+  }
 
   template <class Visit>
   void each_live(Block b, Visit visit) const {
@@ -74,42 +79,39 @@ class Promotion {
   Value at_begin(Block b, int slot) {
     Value only;
     for (Edge e : cfg_.incoming(b)) {
-      const std::vector<Value>& left = at_end_[cfg_.source(e)];
-      if (left.empty() || (only && left[index(slot)] != only)) {
+      const Value left = held(cfg_.source(e), slot);
+      if (!left || (only && left != only)) {
         params_.at(b) |= SlotMask{1} << slot;
         return fn_.add_param(b, Home::stack(-8 * (slot + 1)));
       }
-      only = left[index(slot)];
+      only = left;
     }
     return only;
   }
 
   void rename(Block b) {
-    std::vector<Value> now(count_);
-    each_live(b, [&](int slot) { now[index(slot)] = at_begin(b, slot); });
+    each_live(b, [&](int slot) { held(b, slot) = at_begin(b, slot); });
     for (Inst i = fn_.blocks[b].first, next; i; i = next) {
       next = fn_.next(i);
       const int slot = stack_.word_of(i);
       if (slot < 0 || !(slots_ >> slot & 1)) continue;
-      Value& held = now[index(slot)];
-      InstData copy{.op = Opcode::Copy, .origin = fn_.insts[i].origin};
-      if (fn_.insts[i].op == Opcode::Store) {
-        const Value stored = fn_.operand(i, 1);
-        held =
-            fn_.insts[fn_.insert_before(i, copy, std::span(&stored, 1), Home::stack(-8 * (slot + 1)))].result;
-      } else {
-        const Value loaded = fn_.insts[i].result;
-        fn_.replace(loaded,
-                    fn_.insts[fn_.insert_before(i, copy, std::span(&held, 1), fn_.home(loaded))].result);
+      Value& now = held(b, slot);
+      if (fn_.insts[i].op == Opcode::Load) {
+        fn_.insts[i].op = Opcode::Copy;
+        fn_.insts[i].offset = 0;
+        fn_.set_operands(i, std::span(&now, 1));
+        continue;
       }
+      InstData copy{.op = Opcode::Copy, .origin = fn_.insts[i].origin};
+      const Value stored = fn_.operand(i, 1);
+      now = fn_.insts[fn_.insert_before(i, copy, std::span(&stored, 1), Home::stack(-8 * (slot + 1)))].result;
       fn_.remove(i);
     }
-    at_end_.at(b) = std::move(now);
   }
 
   void connect(Block b) {
     for (SlotMask rest = params_[b]; rest; rest &= rest - 1)
-      for (Edge e : cfg_.incoming(b)) fn_.add_arg(e, at_end_[cfg_.source(e)][index(std::countr_zero(rest))]);
+      for (Edge e : cfg_.incoming(b)) fn_.add_arg(e, held(cfg_.source(e), std::countr_zero(rest)));
   }
 
   Function& fn_;
@@ -118,7 +120,7 @@ class Promotion {
   SlotMask slots_ = 0;
   size_t count_ = 0;
   SideTable<Block, SlotMask> live_, params_;
-  SideTable<Block, std::vector<Value>> at_end_;
+  std::vector<Value> held_;  // count_ for each block in reverse post-order
 };
 
 }  // namespace
