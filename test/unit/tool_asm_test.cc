@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <map>
+
+#include "object/elf.h"
 #include "run_epass.h"
 
 namespace epass::test {
@@ -60,6 +64,50 @@ values:
   EXPECT_EQ(raw.status, 1);
   EXPECT_NE(raw.err.find("instructions in two sections, `.text` and `xdp`"), std::string::npos) << raw.err;
   EXPECT_FALSE(std::filesystem::exists(dir / "x"));
+}
+
+constexpr const char* kProgram = R"(
+struct { int (*type)[2]; int *key; long *value; int (*max_entries)[4]; } m __attribute__((section(".maps")));
+int glob = 5; const volatile int ro = 7; static long st[4];
+static void *(*lookup)(void *, const void *) = (void *)1;
+static __attribute__((noinline)) long sub(long a, int *p) { return a * glob + *p + ro; }
+__attribute__((section("xdp"))) int prog(unsigned *ctx) {
+  int k = 1; long *v = lookup(&m, &k);
+  if (v) { __sync_fetch_and_add(v, 3); st[k & 3] += *v; *v = (signed char)*v; }
+  return sub(ctx[1] - ctx[0], &k) & 3;
+}
+__attribute__((section("tc"))) int other(unsigned *s) {
+  return sub(s[0], (int[]){3}) ? __builtin_bswap32(s[1]) : 2;
+}
+char _license[] __attribute__((section("license"))) = "GPL";
+)";
+
+// What the compiler writes as assembly becomes what it writes as an object.
+TEST(ToolAsm, CompilersOutput) {
+  ScratchDirectory dir;
+  write_text(dir / "p.c", kProgram);
+  for (const char* level : {"v1", "v2", "v3", "v4"}) {
+    const std::string compile =
+        "cd '" + dir.path().string() + "' && clang-19 -target bpf -O2 -g -mcpu=" + level;
+    if (std::system((compile + " -c p.c -o p.o 2>/dev/null && " + compile.substr(compile.rfind("clang")) +
+                     " -S p.c -o p.s 2>/dev/null")
+                        .c_str()) != 0)
+      GTEST_SKIP() << "clang-19 is not installed";
+    Outcome made = run_epass({"asm", "p.s", "-o", "q.o"}, "", dir.path());
+    ASSERT_EQ(made.status, 0) << made.err;
+    std::map<std::string, std::vector<uint8_t>> sections[2];
+    for (int n = 0; n < 2; ++n) {
+      const std::string bytes = read_text(dir / (n ? "q.o" : "p.o"));
+      auto elf = object::read_elf({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+      ASSERT_TRUE(elf.has_value()) << elf.error().message;
+      for (const object::ElfSection& s : elf->sections)
+        if (s.type == 1 && !s.data.empty() && !s.name.starts_with(".debug")) sections[n][s.name] = s.data;
+    }
+    EXPECT_GE(sections[0].size(), 8u);
+    for (const auto& [name, data] : sections[0])
+      EXPECT_TRUE(sections[1][name] == data) << level << " " << name;
+    EXPECT_EQ(run_epass({"check", "q.o"}, "", dir.path()).out, "q.o: 3 functions, no faults\n");
+  }
 }
 
 TEST(ToolAsm, ErrorsShowTheLine) {
