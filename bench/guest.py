@@ -243,6 +243,10 @@ class Kernel:
         return order
 
 
+def prog_arguments(names):
+    return tuple(word for name in names for word in ("--prog", name))
+
+
 class Guest:
     """Asks a kernel for verdicts. A job is an object's path with further arguments of `epass verify`."""
 
@@ -273,15 +277,23 @@ class Guest:
         part.rename(path)
         return answer
 
-    def verify(self, objects):
+    def verify(self, objects, wanted=None):
         """[(path, names of its programs)] -> one answer per object. An emulated verifier is slow, so objects with many
-        programs are asked about in parts: the time limit is one of parts."""
+        programs are asked about in parts: the time limit is one of parts. `wanted`: one set of names per object, if the
+        others need no answer."""
         jobs, owner = [], []
         for n, (path, programs) in enumerate(objects):
             names = sorted(set(programs))
-            parts = [names[k : k + PART] for k in range(0, len(names), PART)] if len(names) > PART else [()]
-            jobs += [(path, tuple(word for name in part for word in ("--prog", name))) for part in parts]
-            owner += [n] * len(parts)
+            for part in [names[k : k + PART] for k in range(0, len(names), PART)] or [[]]:
+                arguments = prog_arguments(part) if len(names) > PART else ()
+                if wanted is not None:
+                    some = [name for name in part if name in wanted[n]]
+                    if not some:
+                        continue
+                    if len(some) < len(part) and self.cached(self.key(path, arguments)) is None:
+                        arguments = prog_arguments(some)
+                jobs.append((path, arguments))
+                owner.append(n)
         answers = [{"end": DONE, "rows": [], "error": ""} for _ in objects]
         for n, part in zip(owner, self.ask(jobs)):
             answers[n]["rows"] += part["rows"]
@@ -435,14 +447,22 @@ def by_program(answer):
 
 
 def compile_object(epass, path, target, level):
-    """Rows of `epass opt`, and its first complaint if it refuses the file. The output stays for the next run."""
+    """Rows of `epass opt`, and its first complaint if it refuses the file. Both stay, with the output, for the next run."""
+    digest = hashlib.sha256(pathlib.Path(epass).read_bytes() + pathlib.Path(path).read_bytes() + level.encode()).hexdigest()
+    target, notes = pathlib.Path(target), pathlib.Path(f"{target}.json")
+    if notes.exists() and (known := json.loads(notes.read_text()))["of"] == digest:
+        return known["rows"], known["refused"]
+    target.unlink(missing_ok=True)
     words = [str(epass), "opt", str(path), "-o", str(target), level, "--json"]
     result = subprocess.run(words, capture_output=True, text=True)
-    rows = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
-    if result.returncode or not os.path.exists(target):
+    rows, refused = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")], None
+    if result.returncode or not target.exists():
         lines = [line for line in result.stderr.splitlines() if line.strip()]
-        return rows, (lines[0] if lines else f"exit status {result.returncode}")
-    return rows, None
+        refused = lines[0] if lines else f"exit status {result.returncode}"
+    part = pathlib.Path(f"{notes}.part")
+    part.write_text(json.dumps({"of": digest, "rows": rows, "refused": refused}))
+    part.rename(notes)
+    return rows, refused
 
 
 class Comparison:
