@@ -76,12 +76,13 @@ class Immediates {
     bool compare = is_conditional(d.op);
     if (!is_binary(d.op) && !compare && d.op != Opcode::Store) return false;
     if (d.op == Opcode::Store) {
-      if (!fn_.constant(fn_.operand(i, 1), Width::k64) || is_in_place(i, 1)) return false;
+      if (!fn_.constant(fn_.operand(i, 1), Width::k32) || is_in_place(i, 1)) return false;
       if (!pointees_) pointees_ = find_pointees(fn_);
       if ((*pointees_)[fn_.operand(i, 0)] & kContext) return false;
       return take(i, 1, d.size == MemSize::kU64 ? Width::k64 : Width::k32);
     }
-    bool left = fn_.constant(fn_.operand(i, 0), d.width).has_value();
+    auto constant = fn_.constant(fn_.operand(i, 0), d.width);
+    bool left = constant && fits(int64_t(*constant), d.width);
     bool right = fn_.constant(fn_.operand(i, 1), d.width).has_value();
     if (left && !right && (compare || info(d.op).effects & kCommutes)) {
       Value exchanged[] = {fn_.operand(i, 1), fn_.operand(i, 0)};
@@ -101,7 +102,7 @@ class Immediates {
   bool take(Inst i, size_t n, Width width) {
     const InstData& d = fn_.insts[i];
     Value v = fn_.operand(i, n);
-    auto c = fn_.constant(v, Width::k64);
+    auto c = fn_.constant(v, width);  // a 32-bit form sees the low half only
     if (!c || !fits(int64_t(*c), width)) return false;
     if (is_in_place(i, n)) return false;
     bool shift = d.op == Opcode::Shl || d.op == Opcode::LShr || d.op == Opcode::AShr;
