@@ -311,14 +311,17 @@ bool Interpreter::legacy_load(Frame& frame, Insn insn) {
   frame.defined &= uint16_t(~0x3e);
   uint64_t value = 0;
   offset = uint32_t(offset);
-  if (offset + size > input_.packet.size()) {
+  // As the program left it, not as it came.
+  const std::vector<uint8_t>* written = memory_.region(kPacketBase);
+  const std::vector<uint8_t>& packet = written ? *written : input_.packet;
+  if (offset + size > packet.size()) {
     // The kernel ends the program with 0.
     define(frame, 0, 0);
     out_.events.push_back({"left by ld_abs", {}});
     ended_ = true;
     return false;
   }
-  for (uint32_t n = 0; n < size; ++n) value = value << 8 | input_.packet[offset + n];
+  for (uint32_t n = 0; n < size; ++n) value = value << 8 | packet[offset + n];
   define(frame, 0, value);
   return !ended_;
 }

@@ -173,6 +173,7 @@ void Generator::make_key(bool array) {
 }
 
 void Generator::map_lookup() {
+  if (private_) return global_data();
   bool array = chance(60);
   make_key(array);
   wide(1, uint64_t(array ? kArrayMap : kHashMap), kMapFd);
@@ -203,6 +204,7 @@ void Generator::map_lookup() {
 
 // Elements of the hash are never replaced: pointers to them would go stale.
 void Generator::map_update() {
+  if (private_) return frame_access();
   bool array = chance(70);
   make_key(array);
   frame_argument(3, int(kValueSize));
@@ -220,6 +222,7 @@ void Generator::global_data() {
 }
 
 void Generator::helper() {
+  if (private_) return frame_access();
   out_.exact = false;
   int context = context_register();
   if (!for_kernel() && chance(20)) {

@@ -36,6 +36,7 @@ void Generator::meet(State& a, const State& b) {
   };
   for (size_t n = 0; n < a.regs.size(); ++n) join(a.regs[n], b.regs[n]);
   for (size_t n = 0; n < a.spilled.size(); ++n) join(a.spilled[n], b.spilled[n]);
+  a.written &= b.written;
 }
 
 // if / else; what only one side defines is not defined after.

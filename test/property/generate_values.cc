@@ -92,6 +92,7 @@ void Generator::unary() {
 
 // r = r10 and an offset, by one or two instructions.
 void Generator::frame_pointer() {
+  if (private_) return arithmetic();
   int dst = target(), at = -8 * int(below(kScalars / 8 + 1));
   emit(kAlu64 | kMov | kX, dst, kFrameRegister, 0, 0);
   if (at && chance(50)) {
@@ -180,10 +181,25 @@ void Generator::access(int base, int off, int bytes) {
   }
 }
 
+void Generator::word_access() {
+  int slot = int(below(kScalars / 8)), off = -8 * (slot + 1);
+  if (now_.written >> slot & 1 && chance(55)) {
+    int dst = target();
+    emit(kLdx | kMem | kDw, dst, kFrameRegister, off, 0);
+    return set(dst);
+  }
+  if (chance(20))
+    emit(kSt | kMem | kDw, kFrameRegister, 0, off, immediate());
+  else
+    emit(kStx | kMem | kDw, kFrameRegister, source(), off, 0);
+  now_.written |= 1u << slot;
+}
+
 void Generator::frame_access() {
+  if (words_) return word_access();
   int bytes = 1 << below(4), off = -kScalars + bytes * int(below(uint64_t(kScalars / bytes)));
   if (!for_kernel() && chance(20)) off = -kScalars + int(below(uint64_t(kScalars - bytes + 1)));
-  if (off % bytes == 0 && chance(25)) return atomic(kFrameRegister, off, bytes);
+  if (off % bytes == 0 && chance(35)) return atomic(kFrameRegister, off, bytes);
   access(kFrameRegister, off, bytes);
 }
 
@@ -197,7 +213,7 @@ void Generator::pointer_access() {
   int off = aligned ? bytes * int(below(uint64_t(size / bytes))) : int(below(uint64_t(size - bytes + 1)));
   if (c.kind == Content::kFrame) off += -kScalars - c.at;
   // An atomic in a map is only allowed where it is aligned; what is known here of maps is not enough.
-  if (aligned && chance(25)) return atomic(base, off, bytes);
+  if (aligned && chance(40)) return atomic(base, off, bytes);
   access(base, off, bytes);
 }
 
@@ -206,7 +222,7 @@ void Generator::atomic(int base, int off, int bytes) {
   static constexpr int kSizes[] = {kB, kH, kW, kDw};
   int size = kSizes[std::countr_zero(unsigned(bytes))];
   int32_t op = kOps[below(4)];
-  switch (bytes < 4 ? 4 + below(2) : below(7)) {
+  switch (bytes < 4 ? 4 + below(2) : below(8)) {
     case 0:
     case 1: op |= kFetch; break;
     case 2: op = kXchg; break;

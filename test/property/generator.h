@@ -25,6 +25,7 @@ constexpr int kSpillSlots = 3;
 struct State {
   std::array<Content, 10> regs = {};
   std::array<Content, kSpillSlots> spilled = {};  // pointers in stack slots
+  uint32_t written = 0xff;                        // with words_: the scalars' words that were written
 };
 
 class Generator {
@@ -68,6 +69,8 @@ class Generator {
   void derive_pointer();
   void spill_or_fill();
   void frame_access();
+  void word_access();
+  void begin_frame();
   void pointer_access();
   void atomic(int base, int off, int bytes);
   void access(int base, int off, int bytes);
@@ -124,6 +127,9 @@ class Generator {
   uint32_t locked_ = 0;
   int depth_ = 0, loops_ = 0, loop_depth_ = 0, rounds_ = 1, branches_ = 0;
   bool in_main_ = false, in_callback_ = false;
+  // No address of the frame leaves its function; the scalars are whole words, some of them written on some
+  // paths only. Such slots can become values.
+  bool private_ = false, words_ = false;
   size_t next_callee_ = 0;  // functions from here on may be called: no recursion
 };
 

@@ -12,17 +12,18 @@ RandomProgram random_program(uint64_t seed, Judge judge) { return Generator(seed
 
 RandomProgram Generator::run() {
   out_.xdp = chance(40);
+  private_ = chance(35);
   int functions = int(below(3));
   for (int n = 0; n < functions; ++n) {
     Function fn;
     for (uint64_t k = below(6); k; --k) {
       uint64_t kind = below(8);
       bool context = kind == 0 && fn.args.find('c') == fn.args.npos;
-      fn.args += context ? 'c' : kind < 3 ? 'p' : 's';
+      fn.args += context ? 'c' : kind < 3 && !private_ ? 'p' : 's';
     }
     functions_.push_back(std::move(fn));
   }
-  if (chance(20)) functions_.push_back({.args = "sp", .callback = true}), out_.callback = true;
+  if (!private_ && chance(20)) functions_.push_back({.args = "sp", .callback = true}), out_.callback = true;
   main_function();
   for (size_t n = 0; n < functions_.size(); ++n) {
     next_callee_ = n + 1;
@@ -42,6 +43,7 @@ void Generator::finish(bool stack) {
     emit(kAlu64 | kXor | kX, 0, r, 0, 0);
   }
   for (int n = 1; stack && n <= kScalars / 8; ++n) {
+    if (!(now_.written >> (n - 1) & 1)) continue;
     emit(kLdx | kMem | kDw, 1, kFrameRegister, -8 * n, 0);
     emit(kAlu64 | kMul, 0, 0, 0, 37);
     emit(kAlu64 | kXor | kX, 0, 1, 0, 0);
@@ -87,6 +89,18 @@ void Generator::entry_loop() {
   }
 }
 
+// Writes the scalars, all or as many as chance wants.
+void Generator::begin_frame() {
+  words_ = private_ && chance(75);
+  if (words_) now_.written = 0;
+  for (int n = 1; n <= kScalars / 8; ++n) {
+    if (words_ && chance(60)) continue;
+    emit(kAlu64 | kMul, 0, 0, 0, 1 + 2 * int64_t(below(1000)));
+    emit(kStx | kMem | kDw, kFrameRegister, 0, -8 * n, 0);
+    now_.written |= 1u << (n - 1);
+  }
+}
+
 void Generator::main_function() {
   in_main_ = true;
   set(1, {Content::kContext});
@@ -102,10 +116,7 @@ void Generator::main_function() {
     emit(kLdx | kMem | kW, 0, 1, 0, 0);  // skb->len
   }
   set(0);
-  for (int n = 1; n <= kScalars / 8; ++n) {
-    emit(kAlu64 | kMul, 0, 0, 0, 1 + 2 * int64_t(below(1000)));
-    emit(kStx | kMem | kDw, kFrameRegister, 0, -8 * n, 0);
-  }
+  begin_frame();
   if (chance(50)) {
     int r = 6 + int(below(4));
     emit(kAlu64 | kMov | kX, r, 1, 0, 0);
@@ -129,8 +140,8 @@ void Generator::subprogram(Function& fn) {
     set(int(k) + 1, c);
   }
   if (fn.args.starts_with('s') && !fn.callback && chance(30)) entry_loop();
-  for (int n = 1; n <= kScalars / 8; ++n) emit(kSt | kMem | kDw, kFrameRegister, 0, -8 * n, immediate());
-  constant(0);
+  if (!is_scalar(0)) constant(0);
+  begin_frame();
   statements(3 + int(below(10)));
   finish(chance(30));
 }

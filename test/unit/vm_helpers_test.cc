@@ -87,6 +87,17 @@ TEST(VmHelpers, MapsOfKnownContents) {
   EXPECT_EQ(result_of(map_access(kDelete, 1, 0), hash), 0u);
 }
 
+TEST(VmHelpers, LegacyLoadsSeeWhatTheProgramWrote) {
+  auto program = object::split_flat(
+      {make_insn(kAlu64 | kMov | kX, 6, 1, 0, 0), make_insn(kLdx | kMem | kW, 2, 1, 76, 0),
+       make_insn(kSt | kMem | kB, 2, 0, 3, 0x55), make_insn(kLd | kAbs | kH, 0, 0, 0, 2), kExit},
+      "test");
+  ASSERT_TRUE(program);
+  vm::Outcome out =
+      vm::run(*program, FunctionId{0}, {.context = vm::Context::kSkb, .packet = {1, 2, 3, 4, 5}});
+  EXPECT_EQ(out.r0, 0x0355u);
+}
+
 TEST(VmHelpers, MayGotoLeavesItsLoop) {
   std::vector<Insn> counting = {move(0, 0),
                                 make_insn(kCodeMayGoto, 0, 0, 3, 0),
