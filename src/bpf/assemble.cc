@@ -166,6 +166,7 @@ bool Assembler::fill_to(const ListingLine& listing) {
 // which kind of call or address it is.
 bool Assembler::listed(const ListingLine& listing) {
   if (!fill_to(listing)) return false;
+  const uint32_t where = current_;
   const size_t begin = bytes().size();
   const std::vector<uint8_t>& shown = listing.bytes;
   if (listing.text == "<unknown>" || listing.text.empty()) {
@@ -177,7 +178,7 @@ bool Assembler::listed(const ListingLine& listing) {
   kernel_imm64_ = listing.code == kCodeLdImm64;
   const bool ok = statements(listing.text, listing.column);
   kernel_imm64_ = false;
-  if (!ok || shown.empty()) return ok;
+  if (!ok || shown.empty() || current_ != where || bytes().size() == begin) return ok;
   const size_t size = bytes().size() - begin;
   uint8_t* made = bytes().data() + begin;
   const bool named = size >= 8 && (made[0] == kCodeCall || made[0] == kCodeLdImm64);

@@ -240,6 +240,8 @@ TEST(BpfAssemble, ListingsAreReadBack) {
   EXPECT_EQ(objdump[4], make_insn(kStx | kAtomic | kW, 1, 2, 8, 0x40));
   EXPECT_EQ(error("   0:\t95 00 00 00 00 00 00 00\tr0 = 0x1\n"),
             "1:31 asm-syntax: the bytes of this line and its text are different instructions");
+  EXPECT_EQ(error("   0:\t95 00 00 00 00 00 00 00\t.data\n"),
+            "-1:-1 input-empty: the text has no instructions");
   // The kernel's.
   const std::vector<Insn> kernel =
       code("0: (bf) r6 = r1\n1: (18) r1 = 0x5\n3: (85) call bpf_ktime_get_ns#5\n");
