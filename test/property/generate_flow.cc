@@ -31,8 +31,8 @@ void Generator::land(size_t at) {
 // What is known where two paths meet.
 void Generator::meet(State& a, const State& b) {
   auto join = [](Content& x, const Content& y) {
-    if (x.kind != y.kind || x.at != y.at) return void(x = {});
-    x.size = std::min(x.size, y.size), x.aligned |= y.aligned;
+    if (x.kind != y.kind || x.at != y.at || x.aligned != y.aligned) return void(x = {});
+    x.size = std::min(x.size, y.size);
   };
   for (size_t n = 0; n < a.regs.size(); ++n) join(a.regs[n], b.regs[n]);
   for (size_t n = 0; n < a.spilled.size(); ++n) join(a.spilled[n], b.spilled[n]);
