@@ -8,6 +8,7 @@
 
 #include "base/format.h"
 #include "driver/glob.h"
+#include "pass/pipeline.h"
 
 namespace epass::driver {
 
@@ -96,14 +97,18 @@ Result<std::vector<bool>> select_functions(const bpf::Program& program,
     Error error{.message = format("no program is called `{}`", pattern), .code = "unknown-program"};
     error.where.object = program.name;
     std::string names;
+    std::vector<std::string_view> all;
     uint32_t shown = 0, entries = 0;
     for (uint32_t i = 0; i < count; ++i) {
       const bpf::Function& fn = program.functions[bpf::FunctionId{i}];
+      all.push_back(fn.name);
       if (!fn.is_entry) continue;
       if (++entries <= 8) names += (shown++ ? ", `" : "`") + fn.name + "`";
     }
     if (entries > shown) names += format(" and {} more", entries - shown);
     if (entries) error.notes.push_back("it has " + names);
+    if (std::string near = nearest_word(pattern, all); !near.empty())
+      error.help = format("did you mean `{}`?", near);
     return fail(std::move(error));
   }
   while (with_callees && !work.empty()) {
@@ -144,9 +149,13 @@ Result<CompiledProgram> compile_program(const bpf::Program& program, const Compi
   const Worker worker(program, options, stages, result.isa);
   // Each function has its own outcome, so the order of the work cannot show in the result.
   std::atomic<uint32_t> next = 0;
+  const auto total = static_cast<size_t>(std::ranges::count(*selected, true));
   auto work = [&] {
     for (uint32_t i = next++; i < count; i = next++)
-      if (result.functions[i].selected) worker.compile(result.functions[i]);
+      if (result.functions[i].selected) {
+        worker.compile(result.functions[i]);
+        if (options.progress) options.progress(program.functions[bpf::FunctionId{i}].name, total);
+      }
   };
   const unsigned threads = std::min(std::max(options.threads, 1u), std::max(count, 1u));
   std::vector<std::thread> others;

@@ -23,6 +23,8 @@ struct CompileOptions {
   unsigned threads = 1;
   bool want_code = true;  // off: stop after the passes
   bool want_ir = false;   // keep the functions in SSA form
+  // Told the name of each function that is done, by several threads.
+  std::function<void(const std::string& name, size_t total)> progress = {};
 };
 
 // What is done to one function, so that tests can put something else in.

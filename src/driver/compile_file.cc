@@ -60,7 +60,10 @@ Result<std::vector<uint8_t>> write_listing(const CompiledFile& file, const FileO
   output.bytes = std::move(*bytes);
   auto code = read_code(std::move(output));
   if (!code) return fail(code.error());
-  return bytes_of(listing(*code));
+  std::string text;
+  for (const FunctionOutcome& out : file.compiled.functions)
+    if (out.selected) text += (text.empty() ? "" : "\n") + listing(*code, out.id);
+  return bytes_of(text);
 }
 
 // The functions in SSA form. One that could not be lifted is a comment.
@@ -128,6 +131,23 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   if (!bytes) return in_file(bytes.error());
   file.bytes = std::move(*bytes);
   return file;
+}
+
+Result<void> keep_functions(CompiledFile& file, const std::vector<bool>& which, const Error& reason,
+                            const FileOptions& options) {
+  for (FunctionOutcome& out : file.compiled.functions) {
+    if (!which[out.id.index] || !out.code) continue;
+    const bpf::Function& fn = file.program().functions[out.id];
+    out.code.reset();
+    out.insns_out = out.insns_in;
+    out.kept = reason;
+    out.kept->where.section = fn.section;
+    out.kept->where.function = fn.name;
+  }
+  auto bytes = write_output(file, options);
+  if (!bytes) return fail(bytes.error());
+  file.bytes = std::move(*bytes);
+  return {};
 }
 
 std::string offset_map(const CompiledFile& file) {

@@ -28,6 +28,11 @@ struct CompiledFile {
 // in `compiled`.
 Result<CompiledFile> compile_file(Input input, const FileOptions& options);
 
+// Puts the input's code back for functions of new code that turned out unfit, says why, and makes the output
+// again. `which` is by function.
+Result<void> keep_functions(CompiledFile& file, const std::vector<bool>& which, const Error& reason,
+                            const FileOptions& options);
+
 // "FUNCTION NEW OLD" per line, for every record of every function of the output, in order; OLD is `-` for an
 // instruction that comes from none of the input.
 std::string offset_map(const CompiledFile& file);

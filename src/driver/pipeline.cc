@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <mutex>
 
 #include "base/format.h"
@@ -83,6 +84,8 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
   };
   std::string last;  // text at the last look, for --print-changed
   if (options.print_changed) last = print(fn, symbols);
+  std::optional<RemarkLog> remarks;
+  if (options.remarks) remarks.emplace(fn);
   bool in_files = false;
   if (state.files.is_used()) hooks.files = state.files.files(++state.runs, symbols, printed);
   hooks.before = [&](const PassInfo& pass, const Function&) {
@@ -98,6 +101,7 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
           std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count());
     }
     if (options.print_after_all || wants(options.print_after, pass)) show("after", pass);
+    if (remarks && changed != Changed::kNothing) remarks->after_pass(pass.name, fn);
     if (!options.print_changed || changed == Changed::kNothing) return;
     std::string now = print(fn, symbols);
     if (now != last) show("changed by", pass);
@@ -124,6 +128,7 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
     sum.runs += time.runs, sum.nanoseconds += time.nanoseconds;
   }
   state.report.printed += printed;
+  if (remarks) std::ranges::move(remarks->remarks, std::back_inserter(state.report.remarks));
   return done;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "driver/remarks.h"
 #include "ir/function.h"
 #include "pass/pass.h"
 
@@ -19,14 +20,15 @@ struct PipelineOptions {
   bool verify_each = false;
   std::vector<std::string> print_before = {}, print_after = {};
   bool print_after_all = false, print_changed = false;
-  bool time_passes = false, stats = false;
+  bool time_passes = false, stats = false, remarks = false;
   std::optional<uint64_t> bisect = {};  // run only the first N passes
   std::vector<PassInfo> passes = {};    // besides those of passes/passes.def
 
   // Whether functions must go through the passes one after another: what is shown or counted depends on the
   // order.
   bool in_sequence() const {
-    return bisect || print_after_all || print_changed || !print_before.empty() || !print_after.empty();
+    return bisect || remarks || print_after_all || print_changed || !print_before.empty() ||
+           !print_after.empty();
   }
 };
 
@@ -40,6 +42,7 @@ struct PipelineReport {
   std::string printed = {};
   std::vector<PassTime> times = {};
   std::map<std::string, uint64_t> counters = {};
+  std::vector<Remark> remarks = {};
 };
 
 class Pipeline {

@@ -37,7 +37,7 @@ std::span<const Command> commands();
 const Command* find_command(std::string_view name);
 // --help, --quiet, --color and so on.
 std::span<const Option> common_options();
-std::string version_line();
+std::string version_text(bool verbose, bool json);
 
 int run_help(Job& job);
 int run_passes(Job& job);

@@ -28,6 +28,7 @@ constexpr Option kOpt[] = {
     {.name = "passes", .value = kRequired, .takes = "PASS"},
     {.name = "prog", .value = kRequired, .repeatable = true},
     {.name = "isa", .value = kRequired, .takes = "auto v1 v2 v3 v4"},
+    {.name = "check-kernel"},
     {.name = "strict", .value = kAttached, .repeatable = true, .takes = "CODE"},
     {.name = "allow-larger"},
     {.name = "o", .letter = 'o', .value = kRequired, .takes = "FILE"},
@@ -43,6 +44,7 @@ constexpr Option kOpt[] = {
     {.name = "verify-each"},
     {.name = "time-passes"},
     {.name = "stats"},
+    {.name = "remarks", .value = kRequired, .takes = "FILE"},
     {.name = "bisect", .value = kRequired},
     {.name = "json", .value = kAttached, .takes = "FILE"},
     {.name = "j", .letter = 'j', .value = kRequired},
@@ -59,6 +61,7 @@ work      -O0 -O1 -O2 -O3 -Os     level (default -O1)     --passes TEXT   own pi
           --prog NAME             only this program; repeat, globs allowed
           --isa auto|v1..v4       newest instructions (default auto: v3, or v4 if the input has it)
           --allow-larger          take new code that is larger than the old
+          --check-kernel          ask this kernel (root); programs that it would reject stay as is
           --strict[=CODE]         fail, not keep or warn
 files     -o FILE                 output, - for stdout
           --input FORMAT          elf raw dump epir (default: by content)
@@ -67,6 +70,7 @@ files     -o FILE                 output, - for stdout
 inspect   --print-before PASS     --print-after PASS  --print-after-all  --print-changed
           --verify-each           check the program between passes
           --time-passes  --stats  time and counters of each pass
+          --remarks FILE          what each pass did to which instruction and source line, as JSON
           --bisect N              run only the first N passes
 report    --json[=FILE]           one JSON object per function (epass help json)
           -j N                    threads (default: one a processor); same bytes for any N
@@ -80,6 +84,7 @@ constexpr Option kPrint[] = {
     {.name = "raw"},
     {.name = "no-source"},
     {.name = "ir"},
+    {.name = "side-by-side"},
     {.name = "json", .value = kAttached, .takes = "FILE"},
 };
 constexpr std::string_view kPrintHelp =
@@ -92,6 +97,7 @@ usage: epass print IN... [OPTIONS]
 --prog NAME        only this function; repeat, globs allowed
 --input FORMAT     elf raw dump epir (default: by content)
 --ir               the program in SSA form, as `epass lift` makes it
+--side-by-side     with --ir: each instruction beside what it became
 --raw              the bytes of each record, too
 --no-source        no source lines
 --json             one JSON object per function: its size and instruction set
@@ -268,7 +274,7 @@ judge     verify   ask this kernel                         run      execute in u
 convert   lift     bytecode to .epir text                  lower    .epir text to bytecode
           asm      assembly text to bytecode               dis      bytecode to assembly text
 more      passes   what exists, by level                   help     a command, a pass, a message
-everywhere  -h --help  -q --quiet  -v --verbose  --json  --color WHEN  -V --version
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  -V --version [-v | --json]
 exit 0 done, 1 the input is at fault or the answer is no, 2 usage.  More: epass COMMAND --help
 )";
 

@@ -1,7 +1,12 @@
 // `epass help TOPIC` and `epass --version`.
 
+#include <bpf/libbpf.h>
+#include <elfutils/version.h>
+
 #include "base/format.h"
+#include "kernel/load.h"
 #include "tool/command.h"
+#include "tool/json.h"
 #include "tool/manual.h"
 #include "tool/messages.h"
 #include "tool/pass_list.h"
@@ -55,7 +60,25 @@ std::string message_list() {
 
 std::span<const Topic> topics() { return kTopics; }
 
-std::string version_line() { return format("epass {} ({})\n", kVersion, kCommit); }
+std::string version_text(bool verbose, bool json) {
+  const std::string why = verbose || json ? kernel::why_no_bpf() : "";
+  if (json) {
+    JsonLine line;
+    line.number("schema", 1).text("version", kVersion).text("commit", kCommit).text("compiler", __VERSION__);
+    line.text("libbpf", libbpf_version_string())
+        .number("libelf", _ELFUTILS_VERSION)
+        .text("highest_isa", "v4");
+    line.text("kernel", kernel::release()).text_or_null("kernel_refuses", why);
+    return line.line();
+  }
+  std::string text = format("epass {} ({})\n", kVersion, kCommit);
+  if (!verbose) return text;
+  text += format("  compiler      {}\n  libbpf        {}\n  libelf        0.{}\n  highest ISA   v4\n",
+                 __VERSION__, libbpf_version_string(), _ELFUTILS_VERSION);
+  text += format("  this kernel   {}, {}\n", kernel::release(),
+                 why.empty() ? "can be asked" : "cannot be asked: " + why);
+  return text;
+}
 
 int run_help(Job& job) {
   if (job.arguments.inputs.empty()) {

@@ -62,7 +62,9 @@ int convert(Job& job, const Conversion& c, bool from_ssa) {
   report_kept(report, job.diagnostics);
   if (job.diagnostics.errors() > 0) return kNo;
   auto done = driver::write_file(c.output, file->bytes, c.input);
-  return done ? static_cast<int>(kDone) : job.fail(done.error());
+  if (!done) return job.fail(done.error());
+  if (c.output != "-" && !job.ui.quiet) job.ui.report(wrote_line(*file, c.output));
+  return kDone;
 }
 
 }  // namespace

@@ -88,6 +88,9 @@ Error unknown_command(const std::string& word) {
   return error;
 }
 
+// Options that stand without a command.
+constexpr Option kTopOptions[] = {{.name = "json"}};
+
 int run_words(const std::vector<std::string>& words, Ui& ui, Diagnostics& diagnostics) {
   if (words.empty()) {
     ui.complain(kTopHelp);
@@ -99,8 +102,8 @@ int run_words(const std::vector<std::string>& words, Ui& ui, Diagnostics& diagno
   if (!top_level && !command) return job.fail(unknown_command(words[0]));
 
   auto arguments = parse_arguments(std::span(words).subspan(top_level ? 0 : 1),
-                                   top_level ? std::span<const Option>() : command->options, common_options(),
-                                   top_level ? "" : command->name);
+                                   top_level ? std::span<const Option>(kTopOptions) : command->options,
+                                   common_options(), top_level ? "" : command->name);
   if (!arguments && top_level)
     return job.fail(usage_error(format("`{}` before a command: options stand behind it", words[0]),
                                 "`epass --help` lists the commands")
@@ -110,7 +113,7 @@ int run_words(const std::vector<std::string>& words, Ui& ui, Diagnostics& diagno
   if (auto applied = apply_common_options(job.arguments, ui, diagnostics); !applied)
     return job.fail(applied.error());
   if (job.arguments.has("version")) {
-    ui.output(version_line());
+    ui.output(version_text(ui.verbose > 0, job.arguments.has("json")));
     return kDone;
   }
   if (job.arguments.has("help")) {

@@ -1,11 +1,14 @@
 // `epass opt`: options, and the way from input to output. opt_report.cc has the screen.
 
+#include <mutex>
 #include <thread>
 
 #include "base/format.h"
 #include "driver/files.h"
+#include "passes/registry.h"
 #include "tool/command.h"
 #include "tool/opt_report.h"
+#include "tool/progress.h"
 
 namespace epass::tool {
 
@@ -15,8 +18,8 @@ using driver::Emit;
 using driver::Format;
 
 struct Request {
-  std::string input, output, json, offset_map;
-  bool writes = false, wants_json = false;
+  std::string input, output, json, offset_map, remarks;
+  bool writes = false, wants_json = false, asks_kernel = false;
   std::optional<Format> input_format = {};
   std::string level = "-O1";  // as the screen names it
   driver::FileOptions options = {};
@@ -51,11 +54,11 @@ Result<void> read_pipeline(const Arguments& arguments, Request& request) {
   pipeline.print_changed = arguments.has("print-changed");
   pipeline.time_passes = arguments.has("time-passes");
   pipeline.stats = arguments.has("stats");
+  pipeline.remarks = arguments.has("remarks");
   if (arguments.has("bisect")) {
     auto n = parse_number("--bisect", arguments.get("bisect"), 0, UINT32_MAX);
     if (!n) return fail(n.error());
     pipeline.bisect = *n;
-    request.options.compile.never_larger = false;  // half a pipeline may well grow a function
     request.options.compile.never_larger = false;  // half a pipeline may well grow a function
   }
   return {};
@@ -88,9 +91,11 @@ Result<void> read_files(const Arguments& arguments, Request& request) {
   request.output = arguments.get("o");
   request.writes = arguments.has("o");
   request.offset_map = arguments.get("offset-map");
+  request.remarks = arguments.get("remarks");
   if (arguments.has("offset-map") && !request.writes)
     return usage_error("`--offset-map` needs an output", "add `-o FILE`");
   request.wants_json = arguments.has("json");
+  request.asks_kernel = arguments.has("check-kernel");
   request.json = arguments.get("json");
   if (request.wants_json && request.json.empty() && request.output == "-")
     return usage_error("the output and the report would both go to standard output", "`--json=FILE`");
@@ -118,7 +123,7 @@ Result<Request> read_request(const Arguments& arguments) {
 
 // Everything that can be known to fail is asked before the work.
 Result<void> check_outputs(const Request& request) {
-  for (const std::string& path : {request.output, request.offset_map, request.json})
+  for (const std::string& path : {request.output, request.offset_map, request.json, request.remarks})
     if (!path.empty())
       if (auto can = driver::check_writable(path); !can) return can;
   if (request.output == "-" && request.writes)
@@ -126,15 +131,28 @@ Result<void> check_outputs(const Request& request) {
   return {};
 }
 
+Result<driver::CompiledFile> compile(const Request& request, driver::Input input, const Ui& ui) {
+  driver::FileOptions options = request.options;
+  std::optional<Progress> progress;
+  std::once_flag first;
+  options.compile.progress = [&](const std::string& name, size_t total) {
+    std::call_once(first, [&] { progress.emplace(ui, "compiling", total); });
+    progress->step(name);
+  };
+  return driver::compile_file(std::move(input), options);
+}
+
 Bytes bytes_of(std::string_view text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 
-Result<void> write_outputs(const Request& request, const driver::CompiledFile& file,
-                           const std::string& json) {
+Result<void> write_outputs(const Request& request, const driver::CompiledFile& file, const std::string& json,
+                           const std::string& remarks) {
   if (request.writes)
     if (auto done = driver::write_file(request.output, file.bytes, request.input); !done) return done;
   if (!request.offset_map.empty())
     if (auto done = driver::write_file(request.offset_map, bytes_of(driver::offset_map(file))); !done)
       return done;
+  if (!request.remarks.empty())
+    if (auto done = driver::write_file(request.remarks, bytes_of(remarks)); !done) return done;
   if (!request.json.empty())
     if (auto done = driver::write_file(request.json, bytes_of(json)); !done) return done;
   return {};
@@ -153,23 +171,37 @@ int run_opt(Job& job) {
     if (auto can = check_terminal(static_cast<Emit>(input->format)); !can) return job.fail(can.error());
 
   const std::string text(input->format == Format::kEpir ? input->text() : "");
-  auto file = driver::compile_file(std::move(*input), request->options);
+  std::vector<uint8_t> original;
+  if (request->asks_kernel) {
+    if (input->format != Format::kElf || request->options.emit.value_or(Emit::kElf) != Emit::kElf)
+      return job.fail(usage_error("`--check-kernel` needs an object as input and output",
+                                  "`epass verify` asks about dumps and raw bytecode")
+                          .error());
+    original = input->bytes;
+  }
+  auto file = compile(*request, std::move(*input), job.ui);
   if (!file) return job.fail_in_text(file.error(), "--passes", request->options.pipeline.text, text);
+  Result<std::vector<std::string>> kernel;
+  if (request->asks_kernel)
+    if (kernel = check_kernel(*file, original, request->options, job.ui); !kernel)
+      return job.fail(kernel.error());
 
-  const OptReport report{.file = *file, .level = request->level};
+  const std::string& pipeline = request->options.pipeline.text;
+  const char* level = level_pipeline(pipeline);
+  const OptReport report{
+      .file = *file, .level = request->level, .pipeline = level ? level : pipeline, .kernel = *kernel};
   report_kept(report, job.diagnostics);
   if (job.diagnostics.errors() > 0) return kNo;
   const std::string json = request->wants_json ? json_lines(report) : "";
-  if (auto done = write_outputs(*request, *file, json); !done) return job.fail(done.error());
+  if (auto done = write_outputs(*request, *file, json, remark_lines(report)); !done)
+    return job.fail(done.error());
   if (!file->passes.printed.empty()) job.ui.complain(file->passes.printed);
   if (request->wants_json && request->json.empty()) {
     job.ui.output(json);
   } else if (!job.ui.quiet) {
     job.ui.report(screen(report, job.ui));
     if (request->writes)
-      job.ui.report(format("wrote {} ({} -> {} bytes)\n",
-                           request->output == "-" ? "standard output" : request->output,
-                           with_commas(file->code.size_bytes), with_commas(file->bytes.size())));
+      job.ui.report(wrote_line(*file, request->output));
     else
       job.ui.report("nothing written (no -o)\n");
   }

@@ -18,6 +18,7 @@ namespace {
 struct Row {
   std::string name = {}, section = {}, kept = {};
   uint64_t before = 0, after = 0;
+  std::string kernel = {};
   uint32_t functions = 1;
   bool is_entry = true;
 };
@@ -33,6 +34,7 @@ std::vector<Row> rows_of(const OptReport& report) {
             .after = out.insns_out,
             .is_entry = fn.is_entry};
     if (out.kept) row.kept = out.kept->code;
+    if (!report.kernel.empty()) row.kernel = report.kernel[out.id.index];
     auto same =
         std::ranges::find_if(rows, [&](const Row& r) { return !r.is_entry && r.section == fn.section; });
     if (fn.is_entry || same == rows.end()) {
@@ -62,6 +64,8 @@ std::string screen(const OptReport& report, const Ui& ui) {
   const auto programs = static_cast<uint64_t>(std::ranges::count_if(rows, &Row::is_entry));
   std::string text =
       format("{}: {}, {}\n", printable(report.file.code.name), plural(programs, "program"), report.level);
+  if (ui.verbose > 0) text += format("  pipeline: {}\n", report.pipeline.empty() ? "none" : report.pipeline);
+  if (report.file.emit == driver::Emit::kEpir) return text;  // no code was made that could be counted
   size_t before_width = 0, after_width = 0;
   uint64_t before = 0, after = 0, unchanged = 0;
   for (const Row& row : rows) before += row.before, after += row.after;
@@ -74,10 +78,13 @@ std::string screen(const OptReport& report, const Ui& ui) {
   auto change_of = [&](uint64_t from, uint64_t to) {
     return had_code ? percent_change(from, to) : std::string();
   };
-  TextTable table({{"program"}, {"section", false, true}, {"insns"}, {"  change"}});
+  std::vector<TextTable::Column> columns = {{"program"}, {"section", false, true}, {"insns"}, {"  change"}};
+  const bool asked = !report.kernel.empty();
+  if (asked) columns.push_back({"kernel"});
+  TextTable table(columns);
   bool any = false;
   for (const Row& row : rows) {
-    if (row.before == row.after && row.kept.empty() && ui.verbose == 0 && had_code) {
+    if (row.before == row.after && row.kept.empty() && ui.verbose == 0 && had_code && !asked) {
       unchanged += row.is_entry;
       continue;
     }
@@ -85,12 +92,18 @@ std::string screen(const OptReport& report, const Ui& ui) {
     const std::string change =
         row.kept.empty() ? format("{:>8}", change_of(row.before, row.after)) : "kept: " + row.kept;
     const bool same = row.before == row.after && !row.kept.empty();
-    table.row({printable(row.name), printable(row.section),
-               same ? format("{:>{}}", with_commas(row.before), before_width) : counts(row.before, row.after),
-               change});
+    std::vector<std::string> cells = {
+        printable(row.name), printable(row.section),
+        same ? format("{:>{}}", with_commas(row.before), before_width) : counts(row.before, row.after),
+        change};
+    if (asked) cells.push_back(row.kernel);
+    table.row(std::move(cells));
   }
   if (any || rows.size() > 1)
-    table.row({"total", "", counts(before, after), format("{:>8}", change_of(before, after))});
+    table.row(asked ? std::vector<std::string>{"total", "", counts(before, after),
+                                               format("{:>8}", change_of(before, after)), ""}
+                    : std::vector<std::string>{"total", "", counts(before, after),
+                                               format("{:>8}", change_of(before, after))});
   if (!table.empty()) text += table.text(ui.width());
   if (unchanged) text += format("  {} unchanged (-v)\n", plural(unchanged, "program"));
   return text;
@@ -105,11 +118,20 @@ std::string json_lines(const OptReport& report) {
     line.text("kind", fn.is_entry ? "program" : "function");
     const bool had_code = !report.file.code.module;
     line.number_or_null("insns_in", had_code ? std::optional<int64_t>(out.insns_in) : std::nullopt);
-    line.number("insns_out", out.insns_out);
+    const bool has_code = report.file.emit != driver::Emit::kEpir;
+    line.number_or_null("insns_out", has_code ? std::optional<int64_t>(out.insns_out) : std::nullopt);
     line.text_or_null("kept", out.kept ? out.kept->code + ": " + out.kept->message : "");
+    if (!report.kernel.empty()) line.text_or_null("kernel", report.kernel[out.id.index]);
     text += line.line();
   }
   return text;
+}
+
+std::string wrote_line(const driver::CompiledFile& file, const std::string& output) {
+  std::string size = with_commas(file.bytes.size());
+  if (file.emit == static_cast<driver::Emit>(file.code.format))
+    size = with_commas(file.code.size_bytes) + " -> " + size;
+  return format("wrote {} ({} bytes)\n", output == "-" ? "standard output" : output, size);
 }
 
 void report_kept(const OptReport& report, Diagnostics& diagnostics) {

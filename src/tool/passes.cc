@@ -75,6 +75,20 @@ std::string help_on_pass(std::string_view name) {
   return "";
 }
 
+namespace {
+
+int write_json(Job& job, const std::string& text) {
+  const std::string path = job.arguments.get("json");
+  if (path.empty()) {
+    job.ui.output(text);
+    return kDone;
+  }
+  auto done = driver::write_file(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  return done ? static_cast<int>(kDone) : job.fail(done.error());
+}
+
+}  // namespace
+
 int run_passes(Job& job) {
   if (!job.arguments.inputs.empty())
     return job.fail(
@@ -84,6 +98,11 @@ int run_passes(Job& job) {
     auto level = parse_word("-O", job.arguments.get("O"), levels);
     if (!level) return job.fail(level.error());
     const std::string_view pipeline = level_pipeline("O" + levels[*level]);
+    if (job.arguments.has("json")) {
+      JsonLine line;
+      line.number("schema", 1).text("level", "O" + levels[*level]).text("pipeline", pipeline);
+      return write_json(job, line.line());
+    }
     job.ui.output(format("{}\n", pipeline.empty() ? "(none: lift and lower alone)" : pipeline));
     if (*level > 1) job.ui.output("the same as -O1: the higher levels have no passes of their own yet\n");
     return kDone;
@@ -92,13 +111,7 @@ int run_passes(Job& job) {
     job.ui.output(table());
     return kDone;
   }
-  const std::string path = job.arguments.get("json"), text = json_lines();
-  if (path.empty()) {
-    job.ui.output(text);
-    return kDone;
-  }
-  auto done = driver::write_file(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-  return done ? static_cast<int>(kDone) : job.fail(done.error());
+  return write_json(job, json_lines());
 }
 
 }  // namespace epass::tool

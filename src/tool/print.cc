@@ -7,6 +7,7 @@
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/opt_report.h"
+#include "tool/side_by_side.h"
 
 namespace epass::tool {
 
@@ -45,10 +46,17 @@ int print_ssa(Job& job, driver::Input input) {
   driver::FileOptions options{.emit = driver::Emit::kEpir};
   options.pipeline.text = "O0";
   options.compile.programs = job.arguments.all("prog");
-  const std::string text(input.format == driver::Format::kEpir ? input.text() : "");
+  const bool had_code = input.format != driver::Format::kEpir;
+  if (job.arguments.has("side-by-side") && !had_code)
+    return job.fail(usage_error("`.epir` text has no bytecode beside it", "`epass lower` makes it").error());
+  const std::string text(had_code ? "" : input.text());
   auto file = driver::compile_file(std::move(input), options);
   if (!file) return job.fail_in_text(file.error(), "", "", text);
   report_kept({.file = *file}, job.diagnostics);
+  if (job.arguments.has("side-by-side")) {
+    job.ui.output(side_by_side(*file));
+    return kDone;
+  }
   job.ui.output({reinterpret_cast<const char*>(file->bytes.data()), file->bytes.size()});
   return kDone;
 }
@@ -60,6 +68,9 @@ int run_print(Job& job) {
   auto format_of = read_format(arguments);
   if (!format_of) return job.fail(format_of.error());
   if (arguments.inputs.empty()) return job.fail(usage_error("no input is given", "`epass print IN`").error());
+  if (arguments.has("side-by-side") && !arguments.has("ir"))
+    return job.fail(
+        usage_error("`--side-by-side` puts the SSA form beside the bytecode", "add `--ir`").error());
   int status = kDone;
   for (const std::string& path : arguments.inputs) {
     auto input = driver::read_input(path, *format_of);

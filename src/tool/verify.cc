@@ -3,7 +3,6 @@
 #include "kernel/verify.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/format.h"
 #include "driver/compile.h"
@@ -12,6 +11,7 @@
 #include "tool/command.h"
 #include "tool/json.h"
 #include "tool/opt_report.h"
+#include "tool/progress.h"
 #include "tool/source_place.h"
 #include "tool/text_table.h"
 
@@ -21,33 +21,6 @@ namespace {
 
 using kernel::Verdict;
 using Verdicts = std::vector<Verdict>;
-
-// One line on a terminal, after a second, that disappears again.
-class Progress {
- public:
-  Progress(const Ui& ui, size_t total) : ui_(ui), total_(total), begin_(Clock::now()), last_(begin_) {}
-  ~Progress() {
-    if (shown_) std::fputs("\r\x1b[K", stderr);
-  }
-  void step(const std::string& name) {
-    ++done_;
-    const Clock::time_point now = Clock::now();
-    using namespace std::chrono_literals;
-    if (!ui_.progress_wanted() || now - begin_ < 1s || (shown_ && now - last_ < 100ms)) return;
-    shown_ = true, last_ = now;
-    const double seconds = std::chrono::duration<double>(now - begin_).count();
-    std::fputs(
-        format("\r\x1b[Kverifying {}/{} {}  {:.1f} s", done_, total_, printable(name), seconds).c_str(),
-        stderr);
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  const Ui& ui_;
-  size_t total_, done_ = 0;
-  Clock::time_point begin_, last_;
-  bool shown_ = false;
-};
 
 std::optional<int64_t> known(int64_t number) { return number < 0 ? std::nullopt : std::optional(number); }
 
@@ -140,7 +113,7 @@ Result<Verdicts> ask(const driver::CodeFile& file, Bytes bytes, kernel::VerifyOp
       names.push_back(file.program().functions[bpf::FunctionId{i}].name);
   if (!programs.empty())
     options.wanted = [&](const std::string& name) { return std::ranges::find(names, name) != names.end(); };
-  Progress progress(ui, names.size());
+  Progress progress(ui, "verifying", names.size());
   options.progress = [&](const Verdict& v) { progress.step(v.program); };
   if (file.object) return kernel::verify_object(bytes, file.name, options);
   std::vector<bpf::Insn> insns;

@@ -101,7 +101,8 @@ TEST_F(ToolObject, UnknownProgramsAreNamed) {
     EXPECT_EQ(o.err,
               "error[unknown-program]: no program is called `cuont`\n"
               "  --> prog.o\n"
-              "  = note: it has `count`, `pass`\n");
+              "  = note: it has `count`, `pass`\n"
+              "  = help: did you mean `count`?\n");
   }
 }
 
