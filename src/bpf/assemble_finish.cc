@@ -221,7 +221,7 @@ Result<std::vector<Insn>> flat_code(const Assembly& assembly) {
   if (code->bytes.size() % 8)
     return fail("elf-code", format("`{}` is no whole number of instructions", code->name));
   std::vector<Insn> insns(code->bytes.size() / 8);
-  std::memcpy(static_cast<void*>(insns.data()), code->bytes.data(), code->bytes.size());
+  if (!insns.empty()) std::memcpy(static_cast<void*>(insns.data()), code->bytes.data(), code->bytes.size());
   for (const Assembly::Reference& r : assembly.references) {
     if (&assembly.sections[r.section] != code) continue;
     const Assembly::Symbol& s = assembly.symbols[r.symbol];

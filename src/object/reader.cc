@@ -73,7 +73,8 @@ Result<void> ObjectReader::read_code(uint32_t n) {
                {.section = section.name});
   Object::CodeSection code{.section = n};
   code.insns.resize(section.data.size() / 8);
-  std::memcpy(static_cast<void*>(code.insns.data()), section.data.data(), section.data.size());
+  if (!section.data.empty())
+    std::memcpy(static_cast<void*>(code.insns.data()), section.data.data(), section.data.size());
   uint32_t size = uint32_t(code.insns.size()), at = 0;
   for (const Start& s : find_starts(n, size)) {
     if (s.begin < at) {

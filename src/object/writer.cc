@@ -123,7 +123,7 @@ class ObjectWriter {
     }
     ElfSection& section = elf_.sections[code.section];
     section.data.resize(out.size() * 8);
-    std::memcpy(section.data.data(), out.data(), section.data.size());
+    if (!out.empty()) std::memcpy(section.data.data(), out.data(), section.data.size());
     return {};
   }
 

@@ -89,7 +89,7 @@ bool Interpreter::Map::is_array() const { return info.type == BPF_MAP_TYPE_ARRAY
 bool Interpreter::Map::holds(const std::vector<uint8_t>& key) const {
   if (is_array()) {
     uint32_t index = 0;
-    std::memcpy(&index, key.data(), std::min(key.size(), sizeof index));
+    if (!key.empty()) std::memcpy(&index, key.data(), std::min(key.size(), sizeof index));
     return index < info.max_entries;
   }
   return values.contains(key) || (info.entries.contains(key) && !gone.contains(key));

@@ -50,7 +50,7 @@ const std::pair<const uint64_t, Memory::Region>* Memory::find(uint64_t address) 
 bool Memory::read(uint64_t address, void* out, uint32_t size) const {
   if (const auto* r = find(address)) {
     if (address < r->first || address - r->first + size > r->second.bytes.size()) return false;
-    std::memcpy(out, r->second.bytes.data() + (address - r->first), size);
+    if (size) std::memcpy(out, r->second.bytes.data() + (address - r->first), size);
     return true;
   }
   for (uint32_t n = 0; n < size; ++n) {
@@ -65,7 +65,7 @@ bool Memory::write(uint64_t address, const void* in, uint32_t size) {
     auto& r = *const_cast<std::pair<const uint64_t, Region>*>(found);
     if (!r.second.writable || address < r.first || address - r.first + size > r.second.bytes.size())
       return false;
-    std::memcpy(r.second.bytes.data() + (address - r.first), in, size);
+    if (size) std::memcpy(r.second.bytes.data() + (address - r.first), in, size);
     return true;
   }
   for (uint32_t n = 0; n < size; ++n) foreign_[address + n] = static_cast<const uint8_t*>(in)[n];
