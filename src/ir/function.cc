@@ -80,6 +80,16 @@ void Function::remove(Inst i) {
   data.block = {};
 }
 
+Value Function::become_copy(Inst i, Value of, Home home) {
+  InstData& data = insts[i];
+  EPASS_CHECK(!data.result && !data.edge_count, "only what makes no value and ends no block becomes a copy");
+  data.op = Opcode::Copy;
+  data.offset = 0;
+  data.imm = 0;
+  set_operands(i, std::span(&of, 1));
+  return insts[i].result = values.add({.inst = i, .home = home});
+}
+
 void Function::move_before(Inst i, Inst at) {
   remove(i);
   InstData& data = insts[i];

@@ -162,6 +162,8 @@ class Function {
   // is left without an end.
   Block split_before(Inst first);
   void move_before(Inst i, Inst at);
+  // Makes a store, or anything else without a result, into a copy of `of`; returns what it makes now.
+  Value become_copy(Inst i, Value of, Home home = {});
   // Puts the instructions of `b` in place of the end of `pred` and removes `b`.
   void append_all(Block pred, Block b);
 

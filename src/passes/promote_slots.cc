@@ -102,10 +102,7 @@ class Promotion {
         fn_.set_operands(i, std::span(&now, 1));
         continue;
       }
-      InstData copy{.op = Opcode::Copy, .origin = fn_.insts[i].origin};
-      const Value stored = fn_.operand(i, 1);
-      now = fn_.insts[fn_.insert_before(i, copy, std::span(&stored, 1), Home::stack(-8 * (slot + 1)))].result;
-      fn_.remove(i);
+      now = fn_.become_copy(i, fn_.operand(i, 1), Home::stack(-8 * (slot + 1)));
     }
   }
 
