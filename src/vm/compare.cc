@@ -15,7 +15,7 @@ Outcome run(const bpf::Program& program, FunctionId entry, const Input& input, c
 
 std::string difference(const Outcome& a, const Outcome& b) {
   if (a.read_undefined || b.read_undefined) return "";
-  if (a.error == "budget used up" || b.error == "budget used up") return "";
+  if (a.error == kBudgetUsedUp || b.error == kBudgetUsedUp) return "";
   for (size_t n = 0; n < std::min(a.events.size(), b.events.size()); ++n)
     if (a.events[n] != b.events[n])
       return format("event {}: {} against {}, or its arguments", n, a.events[n].what, b.events[n].what);

@@ -31,23 +31,25 @@ enum HelperId : int32_t {
 void Interpreter::record(Event event) { out_.events.push_back(std::move(event)); }
 
 void Interpreter::read_buffer(Event& event, uint64_t address, uint64_t size) {
-  uint64_t hash = size;
   std::vector<uint8_t> bytes(std::min(size, kMaxBuffer));
-  if (!memory_.read(address, bytes.data(), uint32_t(bytes.size()))) hash = ~uint64_t{0};
-  for (uint8_t byte : bytes) hash = mix(hash, byte);
-  event.values.push_back(hash);
+  bool there = memory_.read(address, bytes.data(), uint32_t(bytes.size()));
+  event.values.push_back(there ? size : ~uint64_t{0});
+  if (there) event.bytes.insert(event.bytes.end(), bytes.begin(), bytes.end());
 }
 
 // A result that makes programs go different ways: zero, small, an error, anything.
 uint64_t Interpreter::answer(const std::string& what) {
-  uint64_t h = mix(input_.seed, calls_++);
+  uint64_t call = calls_++, h = mix(input_.seed, call);
   for (char c : what) h = mix(h, uint8_t(c));
   switch (h >> 62) {
-    case 0: return 0;
-    case 1: return h & 0xff;
-    case 2: return uint64_t(-int64_t(h % 40 + 1));
-    default: return h;
+    case 0: h = 0; break;
+    case 1: h &= 0xff; break;
+    case 2: h = uint64_t(-int64_t(h % 40 + 1)); break;
+    default: break;
   }
+  if (auto given = input_.answers.find(call); given != input_.answers.end()) h = given->second;
+  if (options_.observer) options_.observer->answered(call, h);
+  return h;
 }
 
 Interpreter::Map* Interpreter::map_at(uint64_t handle) {
@@ -125,7 +127,13 @@ bool Interpreter::map_helper(Frame& frame, int32_t id, uint64_t& r0) {
   } else if (id == kLookup) {
     uint64_t h = mix(input_.seed ^ 0x100c, map->info.key_size);
     for (uint8_t byte : key) h = mix(h, byte);
-    if (it == map->values.end() && (map->info.known ? map->holds(key) : h % 4 != 0)) it = add();
+    bool found = map->info.known ? map->holds(key) : h % 4 != 0;
+    if (it == map->values.end() && !map->info.known) {
+      const uint64_t lookup = Observer::kLookups + lookups_++;
+      if (auto given = input_.answers.find(lookup); given != input_.answers.end()) found = given->second != 0;
+      if (options_.observer) options_.observer->answered(lookup, found);
+    }
+    if (it == map->values.end() && found) it = add();
     r0 = it == map->values.end() ? 0 : it->second;
   } else if (id == kUpdate) {
     if (it == map->values.end()) it = add();
@@ -134,7 +142,7 @@ bool Interpreter::map_helper(Frame& frame, int32_t id, uint64_t& r0) {
     // The size of values is a guess where the object does not tell: read what is there.
     uint64_t from = read_register(frame, 3), size = fresh.size();
     while (size && !memory_.read(from, fresh.data(), uint32_t(size))) size /= 2;
-    if (options_.maps.contains(map->name)) value = fresh;
+    if (options_.maps.contains(map->name)) value = event.bytes = fresh;
     r0 = 0;
   } else {
     r0 = it == map->values.end() && !map->info.known ? uint64_t(-ENOENT) : 0;
@@ -205,9 +213,16 @@ void Interpreter::stub(Frame& frame, const std::string& name, std::string_view k
   Event event{.what = name};
   for (size_t k = 0; k < kinds.size() && !ended_; ++k) {
     uint64_t v = read_register(frame, int(k) + 1);
-    event.values.push_back(v);
+    // Where a buffer lies does not matter, only what stands in it: frames may be laid out anew.
+    const bool is_buffer = kinds[k] == 'r' || kinds[k] == 'w' || kinds[k] == 'k' || kinds[k] == 'v';
+    event.values.push_back(is_buffer ? v != 0 : v);
+    const Map* map = is_buffer && kinds[0] == 'm' ? map_at(frame.regs[1]) : nullptr;
     if (kinds[k] == 'r' && k + 1 < kinds.size())
       read_buffer(event, v, uint32_t(read_register(frame, int(k) + 2)));
+    else if (kinds[k] == 'k' && map)
+      read_buffer(event, v, map->info.key_size);
+    else if (kinds[k] == 'v' && map && options_.maps.contains(map->name))
+      read_buffer(event, v, map->info.value_size);
   }
   (void)in_place;
   if (ended_) return;
@@ -218,7 +233,11 @@ void Interpreter::stub(Frame& frame, const std::string& name, std::string_view k
     uint64_t to = frame.regs[k + 1], size = std::min<uint64_t>(uint32_t(frame.regs[k + 2]), kMaxBuffer);
     std::vector<uint8_t> bytes(size);
     for (size_t n = 0; n < size; ++n) bytes[n] = uint8_t(mix(input_.seed ^ calls_, n));
-    memory_.write(to, bytes.data(), uint32_t(size));
+    const uint64_t from = kOutputBase + (calls_ << 16) + (k << 13);
+    for (auto it = input_.bytes.lower_bound(from); it != input_.bytes.end() && it->first - from < size; ++it)
+      bytes[it->first - from] = it->second;
+    if (memory_.write(to, bytes.data(), uint32_t(size)) && options_.observer)
+      options_.observer->filled(to, from, uint32_t(size));
   }
   frame.defined &= uint16_t(~0x3f);
   define(frame, 0, r0);

@@ -29,7 +29,7 @@ uint64_t sign_extended(uint64_t v, uint32_t bytes) {
 }  // namespace
 
 Interpreter::Interpreter(const bpf::Program& program, const Input& input, const Options& options)
-    : program_(program), input_(input), options_(options), memory_(input.seed) {
+    : program_(program), input_(input), options_(options), memory_(input.seed, &input.bytes) {
   // Addresses follow the symbol table, not the order of use: a program without a dead reference sees the same
   // ones.
   for (uint32_t n = 0; n < program.symbols.size(); ++n)
@@ -69,6 +69,7 @@ Outcome Interpreter::run(FunctionId entry) {
   }
   out_.r0 = r0;
   out_.memory["ctx"] = hash_of(*memory_.region(kContextBase));
+  if (options_.keep_contents) out_.contents["ctx"] = *memory_.region(kContextBase);
   out_.memory["foreign"] = memory_.foreign_hash();
   if (auto* packet = memory_.region(kPacketBase)) out_.packet = *packet;
   if (input_.context == Context::kRaw && !input_.packet.empty()) out_.packet = *memory_.region(kContextBase);
@@ -76,26 +77,43 @@ Outcome Interpreter::run(FunctionId entry) {
     if (map.values.empty()) continue;
     uint64_t hash = map.values.size();
     for (auto& [key, address] : map.values) {
+      const std::vector<uint8_t>& value = *memory_.region(address);
       for (uint8_t byte : key) hash = mix(hash, byte);
-      for (uint8_t byte : *memory_.region(address)) hash = mix(hash, byte);
+      for (uint8_t byte : value) hash = mix(hash, byte);
+      if (!options_.keep_contents) continue;
+      std::vector<uint8_t>& all = out_.contents[map.name];
+      all.insert(all.end(), key.begin(), key.end());
+      all.insert(all.end(), value.begin(), value.end());
     }
     out_.memory[map.name] = hash;
   }
   for (auto& [name, address] : data_) {
     uint64_t hash = hash_of(*memory_.region(address));
-    if (hash != initial_[name]) out_.memory[name] = hash;
+    if (hash == initial_[name]) continue;
+    out_.memory[name] = hash;
+    if (options_.keep_contents) out_.contents[name] = *memory_.region(address);
   }
   return std::move(out_);
+}
+
+uint8_t Interpreter::fresh_stack(uint64_t n) const {
+  switch (input_.indeterminate) {
+    case 2: return 0;
+    case 3: return 0xff;
+    default:
+      const uint8_t byte = uint8_t(mix(input_.seed ^ 0x57ac ^ input_.indeterminate >> 1, n));
+      return input_.indeterminate & 1 ? uint8_t(~byte) : byte;
+  }
 }
 
 bool Interpreter::call_function(uint32_t function, const std::array<uint64_t, 5>& args, uint16_t defined_args,
                                 uint64_t& r0, bool& r0_defined) {
   if (depth_ == kMaxFrames) return fail("more than 16 nested calls");
   const bpf::Function& fn = program_.functions[FunctionId{function}];
-  uint64_t stack = kStackBase + depth_ * (uint64_t{1} << 33);
+  uint64_t stack = kStackBase + depth_ * (uint64_t{1} << 33) + input_.indeterminate * 0x15128;
   if (!memory_.has(stack)) {
     std::vector<uint8_t> bytes(kStackSize);
-    for (size_t n = 0; n < bytes.size(); ++n) bytes[n] = uint8_t(mix(input_.seed ^ 0x57ac, n + depth_ * 512));
+    for (size_t n = 0; n < bytes.size(); ++n) bytes[n] = fresh_stack(n + depth_ * 512);
     memory_.add(format("stack{}", depth_), stack, std::move(bytes));
   }
   ++depth_;
@@ -110,9 +128,10 @@ bool Interpreter::call_function(uint32_t function, const std::array<uint64_t, 5>
       break;
     }
     at_ = pc;
+    if (options_.observer) options_.observer->at(FunctionId{function}, pc, frame.regs.data());
     if (options_.trace) out_.visited.push_back(fn.section_insn + pc);
     if (++out_.executed > input_.budget) {
-      ok = fail("budget used up");
+      ok = fail(std::string(kBudgetUsedUp));
       break;
     }
     ok = step(frame, fn, pc, left);

@@ -4,21 +4,10 @@
 #include <set>
 
 #include "vm/memory.h"
+#include "vm/places.h"
 #include "vm/vm.h"
 
 namespace epass::vm {
-
-// Where things lie.
-enum Base : uint64_t {
-  kContextBase = 0x1000'0000'0000,
-  kPacketBase = 0x2000'0000'0000,
-  kMapHandleBase = 0x3000'0000'0000,  // not memory: opaque handles
-  kMapValueBase = 0x4000'0000'0000,
-  kDataBase = 0x5000'0000'0000,
-  kHeapBase = 0x6000'0000'0000,
-  kFunctionBase = 0x6800'0000'0000,  // not memory: function + record
-  kStackBase = 0x7000'0000'0000,
-};
 
 class Interpreter {
  public:
@@ -42,6 +31,7 @@ class Interpreter {
   bool call(Frame& frame, const bpf::Function& fn, bpf::Insn insn, uint32_t pc);
   bool load_address(Frame& frame, const bpf::Function& fn, bpf::Insn insn, uint32_t pc);
   bool condition(bpf::Insn insn, uint64_t x, uint64_t y) const;
+  uint8_t fresh_stack(uint64_t n) const;
 
   // helpers.cc
   void helper(Frame& frame, int32_t id);
@@ -78,7 +68,7 @@ class Interpreter {
   std::map<uint32_t, Map> maps_;             // by number
   std::map<std::string, uint64_t> initial_;  // hashes of data sections
   std::map<std::string, uint64_t> data_;
-  uint64_t next_value_ = kMapValueBase, next_heap_ = kHeapBase, calls_ = 0, may_goto_ = 0;
+  uint64_t next_value_ = kMapValueBase, next_heap_ = kHeapBase, calls_ = 0, lookups_ = 0, may_goto_ = 0;
   uint32_t depth_ = 0, at_ = 0;
   bool ended_ = false;
 };

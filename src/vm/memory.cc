@@ -25,6 +25,9 @@ uint64_t hash_of(const std::vector<uint8_t>& bytes) {
 }
 
 void Memory::add(std::string name, uint64_t base, std::vector<uint8_t> bytes, bool writable) {
+  if (first_)
+    for (auto it = first_->lower_bound(base); it != first_->end() && it->first - base < bytes.size(); ++it)
+      bytes[it->first - base] = it->second;
   regions_[base] = {std::move(name), std::move(bytes), writable};
 }
 
@@ -55,7 +58,12 @@ bool Memory::read(uint64_t address, void* out, uint32_t size) const {
   }
   for (uint32_t n = 0; n < size; ++n) {
     auto it = foreign_.find(address + n);
-    static_cast<uint8_t*>(out)[n] = it != foreign_.end() ? it->second : uint8_t(mix(seed_, address + n));
+    uint8_t byte = uint8_t(mix(seed_, address + n));
+    if (it != foreign_.end())
+      byte = it->second;
+    else if (first_ && !first_->empty())
+      if (auto given = first_->find(address + n); given != first_->end()) byte = given->second;
+    static_cast<uint8_t*>(out)[n] = byte;
   }
   return true;
 }

@@ -14,7 +14,9 @@ uint64_t hash_of(const std::vector<uint8_t>& bytes);
 // that tracing programs read. It holds bytes that the seed decides, and remembers what is written.
 class Memory {
  public:
-  explicit Memory(uint64_t seed) : seed_(seed) {}
+  // `first`: bytes that are there at first, whatever else is said about them.
+  explicit Memory(uint64_t seed, const std::map<uint64_t, uint8_t>* first = nullptr)
+      : seed_(seed), first_(first) {}
 
   void add(std::string name, uint64_t base, std::vector<uint8_t> bytes, bool writable = true);
   bool has(uint64_t base) const { return regions_.contains(base); }
@@ -37,6 +39,7 @@ class Memory {
   const std::pair<const uint64_t, Region>* find(uint64_t address) const;
 
   uint64_t seed_;
+  const std::map<uint64_t, uint8_t>* first_;
   std::map<uint64_t, Region> regions_;
   std::unordered_map<uint64_t, uint8_t> foreign_;
 };

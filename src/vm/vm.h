@@ -21,14 +21,25 @@ struct Input {
   std::vector<uint8_t> packet = {};  // of xdp and skb; raw: the memory that r1 points to, r2 its length
   uint64_t seed = 1;
   uint64_t budget = 1 << 18;  // instructions
+  // What memory holds at first at these addresses, and what the n-th call that the seed answers returns,
+  // instead of what the seed says.
+  std::map<uint64_t, uint8_t> bytes = {};
+  std::map<uint64_t, uint64_t> answers = {};
+  // Decides what no program may depend on: where frames lie and what fresh stack holds. 0 and 1 have no bit
+  // of fresh stack in common; with 2 and 3 it holds only zeros and only ones.
+  uint64_t indeterminate = 0;
 };
 
 // One thing that a program did to the world: a helper or kfunc with its arguments and what it read.
 struct Event {
   std::string what = {};
   std::vector<uint64_t> values = {};
+  std::vector<uint8_t> bytes = {};  // of the buffers that it read, one after the other
   friend bool operator==(const Event&, const Event&) = default;
 };
+
+// Outcome::error of a program that was stopped by Input::budget.
+inline constexpr std::string_view kBudgetUsedUp = "budget used up";
 
 struct Outcome {
   uint64_t r0 = 0;
@@ -42,6 +53,8 @@ struct Outcome {
   std::vector<uint8_t> packet = {};
   std::map<std::string, uint64_t> memory = {};  // map or section -> hash of what it holds at the end
   std::vector<uint32_t> visited = {};           // with Options::trace: records, in order
+  // With Options::keep_contents: what `memory` has the hashes of. Of maps: keys and values, in order of keys.
+  std::map<std::string, std::vector<uint8_t>> contents = {};
 
   bool finished() const { return error.empty() && !read_undefined; }
 };
@@ -55,8 +68,25 @@ struct MapInfo {
   std::map<std::vector<uint8_t>, std::vector<uint8_t>> entries = {};
 };
 
+// Told what happens in a run, as it happens.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // Before each instruction; r10 tells frames apart.
+  virtual void at(bpf::FunctionId function, uint32_t insn, const uint64_t* registers) = 0;
+  // The seed gave this answer, or Input::answers did. Lookups in maps of unknown contents count from
+  // kLookups on: 0 not found.
+  virtual void answered(uint64_t call, uint64_t value) = 0;
+  // A helper wrote to memory. In Input::bytes, its bytes have addresses from `from` on.
+  virtual void filled(uint64_t to, uint64_t from, uint32_t size) = 0;
+
+  static constexpr uint64_t kLookups = uint64_t{1} << 40;
+};
+
 struct Options {
   bool trace = false;
+  bool keep_contents = false;
+  Observer* observer = nullptr;
   uint32_t may_goto_rounds = 32;  // each so many rounds, may_goto leaves its loop; 0: never
   std::map<std::string, MapInfo> maps = {};
   std::map<std::string, std::vector<uint8_t>> sections =

@@ -1,0 +1,205 @@
+// The loop: take an input, run both, learn where to go next.
+
+#include "judge/judge.h"
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+
+#include "judge/coverage.h"
+#include "judge/differ.h"
+#include "judge/inputs.h"
+#include "judge/taint.h"
+
+namespace epass::judge {
+
+namespace {
+
+// The second program may take longer than the original, but not that much.
+constexpr uint64_t kSlack = 16, kSlackMore = 100000;
+
+class Watch : public vm::Observer {
+ public:
+  Watch(const bpf::Program& program, Coverage& coverage) : program_(program), coverage_(coverage) {}
+  void at(bpf::FunctionId function, uint32_t at, const uint64_t* registers) override {
+    const bpf::Insn insn = program_.functions[function].insns[at];
+    found_ |= coverage_.visit(function, at);
+    if (!bpf::is_conditional_jump(insn.code) || insn.code == bpf::kCodeMayGoto) return;
+    if (insn.dst() > 10 || insn.src() > 10) return;
+    const uint64_t y =
+        insn.code & bpf::kX ? registers[insn.src()] : static_cast<uint64_t>(static_cast<int64_t>(insn.imm));
+    found_ |= coverage_.branch(function, at, jumps(insn, registers[insn.dst()], y));
+  }
+  void answered(uint64_t call, uint64_t) override { ++(call >= kLookups ? asked.lookups : asked.answers); }
+  void filled(uint64_t, uint64_t, uint32_t) override {}
+  bool found() const { return found_; }
+  Asked asked = {};
+
+ private:
+  const bpf::Program& program_;
+  Coverage& coverage_;
+  bool found_ = false;
+};
+
+vm::Outcome run_first(const Subject& s, const vm::Input& input, vm::Options options) {
+  options.keep_contents = true;
+  return vm::run(s.program, s.entry, input, options);
+}
+
+std::string judge(const Subject& first, const Subject& second, const vm::Input& input,
+                  const Settings& settings, const vm::Options& options, const vm::Outcome& a) {
+  if (!decides(a)) return "";
+  vm::Input longer = input;
+  longer.budget = a.executed * kSlack + kSlackMore;
+  const vm::Outcome b = settings.run_second ? settings.run_second(second, longer, options)
+                                            : vm::run(second.program, second.entry, longer, options);
+  return difference(a, b, [&](uint64_t world) {
+    vm::Input other = input;
+    other.indeterminate = world;
+    return run_first(first, other, settings.options);
+  });
+}
+
+// Makes the input plainer as long as the programs differ on it.
+vm::Input minimised(vm::Input input, const std::function<bool(const vm::Input&)>& differs) {
+  int tries = 600;
+  auto accept = [&](vm::Input candidate) {
+    if (tries-- <= 0 || !differs(candidate)) return false;
+    input = std::move(candidate);
+    return true;
+  };
+  auto without = [&](auto member) {
+    vm::Input all = input;
+    (all.*member).clear();
+    if ((input.*member).empty() || accept(std::move(all))) return;
+    std::vector<uint64_t> keys;
+    for (const auto& entry : input.*member) keys.push_back(entry.first);
+    for (uint64_t key : keys) {
+      vm::Input one = input;
+      (one.*member).erase(key);
+      accept(std::move(one));
+    }
+  };
+  without(&vm::Input::bytes);
+  without(&vm::Input::answers);
+  for (uint64_t seed = 1; seed <= 3 && input.seed > 3; ++seed) {
+    vm::Input other = input;
+    other.seed = seed;
+    accept(std::move(other));
+  }
+  for (size_t cut = input.packet.size() / 2; cut; cut /= 2)
+    while (input.packet.size() > cut) {
+      vm::Input shorter = input;
+      shorter.packet.resize(input.packet.size() - cut);
+      if (!accept(std::move(shorter))) break;
+    }
+  for (size_t size = std::max<size_t>(input.packet.size(), 1); size; size /= 2)
+    for (size_t at = 0; at < input.packet.size(); at += size) {
+      vm::Input zeros = input;
+      auto from = zeros.packet.begin() + ptrdiff_t(at);
+      std::fill(from, from + ptrdiff_t(std::min(size, input.packet.size() - at)), uint8_t{0});
+      if (zeros.packet != input.packet) accept(std::move(zeros));
+    }
+  return input;
+}
+
+// Where the next inputs come from.
+class Corpus {
+ public:
+  Corpus(const Settings& settings, const Coverage& coverage)
+      : settings_(settings), coverage_(coverage), dice_(settings.seed) {}
+
+  vm::Input next() {
+    while (!hinted_.empty()) {
+      auto [place, taken, input] = std::move(hinted_.front());
+      hinted_.pop_front();
+      if (!coverage_.has_branch(place.function, place.insn, taken)) return input;
+    }
+    const uint64_t beginnings = settings_.context == vm::Context::kRaw ? 8 : kSkeletons;
+    vm::Input input;
+    if (begun_ < beginnings || kept_.empty() || dice_.below(8) == 0) {
+      input = first_input(settings_.context, begun_++, settings_.seed);
+    } else {
+      // The youngest go furthest.
+      const size_t n = dice_.below(2) ? kept_.size() - 1 - dice_.below(std::min<size_t>(kept_.size(), 8))
+                                      : dice_.below(kept_.size());
+      input = mutated(kept_[n].first, kept_[n].second, dice_);
+    }
+    input.budget = settings_.budget;
+    return input;
+  }
+  void keep(const vm::Input& input, const Asked& asked) { kept_.emplace_back(input, asked); }
+  void add(const vm::Input& from, const Taint::Hint& hint) {
+    vm::Input input = from;
+    for (auto [address, byte] : hint.bytes) input.bytes[address] = byte;
+    for (auto [call, value] : hint.answers) input.answers[call] = value;
+    if (hint.packet_size) input.packet.resize(std::min<uint64_t>(*hint.packet_size, 16384), 0x11);
+    const bool had = coverage_.has_branch(hint.branch.function, hint.branch.insn, false);
+    hinted_.push_back({hint.branch, had, std::move(input)});
+    if (hinted_.size() > 4096) hinted_.pop_front();
+  }
+
+ private:
+  struct Hinted {
+    Place place = {};
+    bool taken = false;  // the direction that is wanted
+    vm::Input input = {};
+  };
+  const Settings& settings_;
+  const Coverage& coverage_;
+  Dice dice_;
+  std::vector<std::pair<vm::Input, Asked>> kept_;
+  std::deque<Hinted> hinted_;
+  uint64_t begun_ = 0;
+};
+
+}  // namespace
+
+std::string difference_on(const Subject& first, const Subject& second, const vm::Input& input,
+                          const Settings& settings) {
+  vm::Options options = settings.options;
+  options.keep_contents = true;
+  return judge(first, second, input, settings, options, run_first(first, input, options));
+}
+
+Verdict compare(const Subject& first, const Subject& second, const Settings& settings) {
+  Verdict verdict;
+  Coverage coverage(first.program, first.entry);
+  Corpus corpus(settings, coverage);
+  vm::Options options = settings.options;
+  options.keep_contents = true;
+  for (; verdict.inputs < settings.inputs; ++verdict.inputs) {
+    const vm::Input input = corpus.next();
+    Watch watch(first.program, coverage);
+    options.observer = &watch;
+    const vm::Outcome a = vm::run(first.program, first.entry, input, options);
+    options.observer = nullptr;
+    verdict.undecided += !decides(a);
+    verdict.faults += decides(a) && !a.error.empty();
+    if (watch.found()) {
+      corpus.keep(input, watch.asked);
+      Taint taint(first.program, coverage);
+      taint.packet_size = input.packet.size();
+      options.observer = &taint;
+      vm::run(first.program, first.entry, input, options);
+      options.observer = nullptr;
+      for (const Taint::Hint& hint : taint.hints()) corpus.add(input, hint);
+    }
+    std::string why = judge(first, second, input, settings, options, a);
+    if (why.empty()) continue;
+    verdict.difference = {.why = why, .input = input, .first_found = input};
+    if (settings.minimise) {
+      verdict.difference->input = minimised(input, [&](const vm::Input& candidate) {
+        return !difference_on(first, second, candidate, settings).empty();
+      });
+      verdict.difference->why = difference_on(first, second, verdict.difference->input, settings);
+    }
+    ++verdict.inputs;
+    break;
+  }
+  verdict.blocks = coverage.blocks();
+  verdict.covered = coverage.covered();
+  return verdict;
+}
+
+}  // namespace epass::judge
