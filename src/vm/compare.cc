@@ -1,16 +1,50 @@
 // Running programs and comparing what they did.
 
 #include <algorithm>
+#include <set>
 
 #include "base/format.h"
-#include "vm/interpreter.h"
+#include "vm/seeded.h"
 
 namespace epass::vm {
 
 using namespace bpf;
 
 Outcome run(const bpf::Program& program, FunctionId entry, const Input& input, const Options& options) {
-  return Interpreter(program, input, options).run(entry);
+  return run(Executable(program), entry, input, options);
+}
+
+Outcome run(const Executable& executable, FunctionId entry, const Input& input, const Options& options,
+            Jit* jit) {
+  Outcome out;
+  SeededWorld world(executable, input, options, out);
+  Settings settings{.outside = Outside::kForeign,
+                    .seed = input.seed,
+                    .budget = input.budget,
+                    .may_goto_rounds = options.may_goto_rounds,
+                    .context = input.context,
+                    .track = !jit,
+                    .observe = options.observer && !jit,
+                    .stack_shift = input.indeterminate * 0x15128,
+                    .first_bytes = &input.bytes};
+  if (options.trace && !jit) settings.visited = &out.visited;
+  Machine machine(executable, std::move(settings), &world);
+  const std::vector<uint64_t> args = world.arguments(machine);
+  if (jit) {
+    if (auto ok = machine.use(jit); !ok) {
+      out.error = ok.error().message;
+      return out;
+    }
+  }
+  const Run run = machine.run(entry.index, args);
+  out.r0 = run.r0;
+  out.error = run.fault.message;
+  out.error_insn = run.fault.insn;
+  out.executed = run.executed;
+  out.read_undefined =
+      run.read_undefined || (run.ok() && !run.r0_defined && executable.function(entry.index).size);
+  world.finish(machine);
+  return out;
 }
 
 std::string difference(const Outcome& a, const Outcome& b) {
@@ -32,10 +66,24 @@ std::string difference(const Outcome& a, const Outcome& b) {
   return "";
 }
 
+namespace {
+
+// Where code moves a target of a jump table.
+uint32_t moved(const NewCode& code, uint32_t target) {
+  auto it = std::ranges::lower_bound(code.table_targets, std::pair{target, 0u});
+  return it != code.table_targets.end() && it->first == target ? it->second : target;
+}
+
+}  // namespace
+
 bpf::Program with_code(const bpf::Program& program, const std::map<FunctionId, NewCode>& changed) {
   bpf::Program out = program;
   for (const auto& [id, code] : changed) {
     bpf::Function& fn = out.functions[id];
+    std::set<SymbolId> tables;
+    for (const Attachment& a : fn.attachments) tables.insert(a.symbol);
+    for (SymbolId table : tables)
+      for (uint32_t& target : out.symbols[table].targets) target = moved(code, target);
     fn.insns = code.insns;
     fn.attachments = code.attachments;
   }

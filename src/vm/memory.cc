@@ -9,6 +9,7 @@ namespace epass::vm {
 namespace {
 // Regions are this far apart: an address in between belongs to the region below it, and is outside.
 constexpr uint64_t kSpacing = uint64_t{1} << 32;
+const Region kNothing;
 }  // namespace
 
 uint64_t mix(uint64_t a, uint64_t b) {
@@ -24,39 +25,91 @@ uint64_t hash_of(const std::vector<uint8_t>& bytes) {
   return hash;
 }
 
-void Memory::add(std::string name, uint64_t base, std::vector<uint8_t> bytes, bool writable) {
-  if (first_)
-    for (auto it = first_->lower_bound(base); it != first_->end() && it->first - base < bytes.size(); ++it)
-      bytes[it->first - base] = it->second;
-  regions_[base] = {std::move(name), std::move(bytes), writable};
+void Memory::forget() {
+  recent_.fill(&kNothing);
+  ++epoch_;
 }
 
-std::vector<uint8_t>* Memory::region(uint64_t base) {
-  auto it = regions_.find(base);
+uint64_t Memory::add(std::string name, uint64_t base, std::vector<uint8_t> bytes, bool writable) {
+  // An empty region has an address, too.
+  if (raw_ && bytes.capacity() == 0) bytes.reserve(1);
+  const uint64_t size = bytes.size();
+  uint8_t* host = bytes.data();
+  base = add(std::move(name), base, host, size, writable);
+  regions_[base].bytes = std::move(bytes);
+  return base;
+}
+
+uint64_t Memory::add(std::string name, uint64_t base, uint8_t* host, uint64_t size, bool writable) {
+  if (raw_) base = reinterpret_cast<uint64_t>(host);
+  if (first_)
+    for (auto it = first_->lower_bound(base); it != first_->end() && it->first - base < size; ++it)
+      host[it->first - base] = it->second;
+  auto [it, is_new] = regions_.try_emplace(base);
+  if (!is_new) forget();
+  it->second = {base, size, host, writable, true, std::move(name), {}};
+  return base;
+}
+
+void Memory::remove(uint64_t address) {
+  if (regions_.erase(address)) forget();
+}
+
+void Memory::resize(uint64_t address, uint8_t* host, uint64_t size) {
+  auto it = regions_.find(address);
+  if (it == regions_.end()) return;
+  it->second.host = host, it->second.size = size;
+  forget();
+}
+
+std::vector<uint8_t>* Memory::region(uint64_t address) {
+  auto it = regions_.find(address);
   return it == regions_.end() ? nullptr : &it->second.bytes;
 }
 
-const std::pair<const uint64_t, Memory::Region>* Memory::find(uint64_t address) const {
+const Region* Memory::find(uint64_t address) const {
   auto it = regions_.upper_bound(address + 4096);  // a little below a region is meant for it, too
   while (it != regions_.begin()) {
     --it;
     if (address < it->first && it->first - address > 4096) continue;
     if (address >= it->first && address - it->first >= kSpacing) return nullptr;
     if (address < it->first && it != regions_.begin() &&
-        address - std::prev(it)->first < std::prev(it)->second.bytes.size())
+        address - std::prev(it)->first < std::prev(it)->second.size)
       continue;
-    return &*it;
+    return &it->second;
   }
   return nullptr;
 }
 
-bool Memory::read(uint64_t address, void* out, uint32_t size) const {
-  if (const auto* r = find(address)) {
-    if (address < r->first || address - r->first + size > r->second.bytes.size()) return false;
-    if (size) std::memcpy(out, r->second.bytes.data() + (address - r->first), size);
+const Region* Memory::find_region(uint64_t address) const {
+  auto it = regions_.upper_bound(address);
+  if (it == regions_.begin()) return nullptr;
+  const Region& r = std::prev(it)->second;
+  return address - r.base < r.size ? &r : nullptr;
+}
+
+uint8_t* Memory::search(uint64_t address, uint64_t size, Access access) {
+  auto it = regions_.upper_bound(address);
+  if (it == regions_.begin()) return nullptr;
+  const Region& r = std::prev(it)->second;
+  const uint64_t offset = address - r.base;
+  if (offset > r.size || size > r.size - offset) return nullptr;
+  if (access == Access::kWrite && !r.writable) return nullptr;
+  recent_[slot(address)] = &r;
+  return r.host + offset;
+}
+
+bool Memory::read(uint64_t address, void* out, uint64_t size) {
+  if (!size) {
+    const Region* r = find(address);
+    return !r || (address >= r->base && address - r->base <= r->size);
+  }
+  if (const uint8_t* host = at(address, size, Access::kRead)) {
+    std::memcpy(out, host, size);
     return true;
   }
-  for (uint32_t n = 0; n < size; ++n) {
+  if (outside_ == Outside::kFault || find(address)) return false;
+  for (uint64_t n = 0; n < size; ++n) {
     auto it = foreign_.find(address + n);
     uint8_t byte = uint8_t(mix(seed_, address + n));
     if (it != foreign_.end())
@@ -68,15 +121,14 @@ bool Memory::read(uint64_t address, void* out, uint32_t size) const {
   return true;
 }
 
-bool Memory::write(uint64_t address, const void* in, uint32_t size) {
-  if (const auto* found = find(address)) {
-    auto& r = *const_cast<std::pair<const uint64_t, Region>*>(found);
-    if (!r.second.writable || address < r.first || address - r.first + size > r.second.bytes.size())
-      return false;
-    if (size) std::memcpy(r.second.bytes.data() + (address - r.first), in, size);
+bool Memory::write(uint64_t address, const void* in, uint64_t size) {
+  if (!size) return read(address, nullptr, 0);
+  if (uint8_t* host = at(address, size, Access::kWrite)) {
+    std::memmove(host, in, size);
     return true;
   }
-  for (uint32_t n = 0; n < size; ++n) foreign_[address + n] = static_cast<const uint8_t*>(in)[n];
+  if (outside_ == Outside::kFault || find(address)) return false;
+  for (uint64_t n = 0; n < size; ++n) foreign_[address + n] = static_cast<const uint8_t*>(in)[n];
   return true;
 }
 
@@ -87,9 +139,9 @@ uint64_t Memory::foreign_hash() const {
 }
 
 std::string Memory::place(uint64_t address) const {
-  const auto* r = find(address);
+  const Region* r = find(address);
   if (!r) return format("{:#x}", address);
-  return format("{}{:+}", r->second.name, int64_t(address - r->first));
+  return format("{}{:+}", r->name, int64_t(address - r->base));
 }
 
 }  // namespace epass::vm

@@ -15,6 +15,7 @@ enum Base : uint64_t {
   kOutputBase = 0x6400'0000'0000,    // not memory: what helpers write, by call
   kFunctionBase = 0x6800'0000'0000,  // not memory: function + record
   kStackBase = 0x7000'0000'0000,
+  kTableBase = 0x7800'0000'0000,  // jump tables
 };
 
 }  // namespace epass::vm

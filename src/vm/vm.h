@@ -1,6 +1,6 @@
 #pragma once
-// A plain interpreter of bytecode in user space: runs a program on an input and reports all that it did. It
-// shares no arithmetic with the compiler, so that it can judge it. Two runs with the same input and seed see
+// Runs a program on an input in user space and reports all that it did. It shares no arithmetic with the
+// compiler, so that it can judge it. Two runs with the same input and seed see
 // the same world: what helpers return, what foreign memory holds and what time it is comes from the seed.
 
 #include <cstdint>
@@ -10,11 +10,9 @@
 
 #include "base/result.h"
 #include "bpf/program.h"
+#include "vm/machine.h"
 
 namespace epass::vm {
-
-// What r1 points to.
-enum class Context : uint8_t { kXdp, kSkb, kRaw };
 
 struct Input {
   Context context = Context::kRaw;
@@ -37,9 +35,6 @@ struct Event {
   std::vector<uint8_t> bytes = {};  // of the buffers that it read, one after the other
   friend bool operator==(const Event&, const Event&) = default;
 };
-
-// Outcome::error of a program that was stopped by Input::budget.
-inline constexpr std::string_view kBudgetUsedUp = "budget used up";
 
 struct Outcome {
   uint64_t r0 = 0;
@@ -84,7 +79,7 @@ class Observer {
 };
 
 struct Options {
-  bool trace = false;
+  bool trace = false;  // interpreter only
   bool keep_contents = false;
   Observer* observer = nullptr;
   uint32_t may_goto_rounds = 32;  // each so many rounds, may_goto leaves its loop; 0: never
@@ -97,6 +92,10 @@ struct Options {
 // same maps.
 Outcome run(const bpf::Program& program, bpf::FunctionId entry, const Input& input,
             const Options& options = {});
+// The same of a program that was decoded once for many runs; with compiled code if there is some. Compiled
+// code does not notice reads of registers that nothing was written to, keeps no trace and is not observed.
+Outcome run(const Executable& executable, bpf::FunctionId entry, const Input& input,
+            const Options& options = {}, Jit* jit = nullptr);
 
 // Why outcome `b` of a rewritten program is not outcome `a` of the original on the same input, "" if it is.
 // Undefined reads and used-up budgets decide nothing; where the original faults, only what it did before

@@ -1,0 +1,187 @@
+// What compiled code leaves to the machine, and how the machine enters it.
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/format.h"
+#include "vm/jit_data.h"
+
+namespace epass::vm {
+
+using bpf::kStackSize;
+
+namespace {
+
+void forget_sites(JitData& data) {
+  std::fill_n(data.site(0), data.sites, JitSite{});
+  data.epoch = data.machine->memory().epoch();
+}
+
+bool is_store(OpCode code) { return code >= OpCode::kStoreK1 && code <= OpCode::kAtomic; }
+
+uint32_t access_size(const Op& op) {
+  switch (op.code) {
+    case OpCode::kLoad1:
+    case OpCode::kLoadSigned1:
+    case OpCode::kStoreK1:
+    case OpCode::kStoreX1: return 1;
+    case OpCode::kLoad2:
+    case OpCode::kLoadSigned2:
+    case OpCode::kStoreK2:
+    case OpCode::kStoreX2: return 2;
+    case OpCode::kLoad4:
+    case OpCode::kLoadSigned4:
+    case OpCode::kStoreK4:
+    case OpCode::kStoreX4: return 4;
+    case OpCode::kAtomic: return op.target;
+    default: return 8;
+  }
+}
+
+}  // namespace
+
+Result<void> Machine::use(Jit* jit) {
+  if (!jit) {
+    if (jit_) own_state_ = *state_;
+    state_ = &own_state_, jit_ = nullptr;
+    return {};
+  }
+  if (std::string why = jit->mismatch(*this); !why.empty())
+    return epass::fail("jit", "the code was compiled for another world: " + why);
+  jit->attach(*this);
+  return {};
+}
+
+std::string Jit::mismatch(Machine& machine) const {
+  if (executable_ != &machine.executable_) return "another program";
+  if (checked_ != machine.settings_.checked) return "checked and unchecked";
+  if (context_ != machine.settings_.context) return "another context";
+  if (metered_ != (machine.settings_.budget != UINT64_MAX)) return "with and without a meter";
+  for (auto [op, address] : addresses_)
+    if (machine.load_address(executable_->ops()[op]) != address)
+      return format("`{}` lies elsewhere", executable_->symbol(executable_->ops()[op].target).name);
+  return "";
+}
+
+void Jit::attach(Machine& machine) {
+  data_->state = *machine.state_;
+  machine.state_ = &data_->state;
+  machine.jit_ = this;
+  data_->machine = &machine;
+  forget_sites(*data_);
+}
+
+bool Jit::enter(Machine& machine, uint32_t function) {
+  State& s = data_->state;
+  const uint64_t host = reinterpret_cast<uint64_t>(machine.stack_.data());
+  if (machine.memory_.epoch() != data_->epoch) forget_sites(*data_);
+  s.frame = machine.frame_top(s.depth - 1);
+  s.frame_host = host + (s.depth - 1) * kStackSize;
+  s.frame_limit = host + machine.prepared_ * kStackSize;
+  using Entry = uint64_t (*)(const uint8_t*);
+  const uint8_t* code = memory_ + data_size_;
+  return reinterpret_cast<Entry>(reinterpret_cast<uintptr_t>(code))(code + entries_[function]);
+}
+
+void JitCalls::find_depth(JitData* data) {
+  State& s = data->state;
+  s.depth = (s.frame_host - reinterpret_cast<uint64_t>(data->machine->stack_.data())) / kStackSize;
+}
+
+uint64_t JitCalls::step(JitData* data, uint64_t op) {
+  Machine& m = *data->machine;
+  const Op& o = m.executable_.ops()[op];
+  find_depth(data);
+  const bool writes = is_store(o.code);
+  const uint64_t address = data->state.regs[writes ? o.dst : o.src] + uint64_t(int64_t(o.off));
+  m.at_ = uint32_t(op) - (o.code == OpCode::kLeaves && op > 0);
+  if (!m.interpret_one(uint32_t(op))) {
+    data->state.left += data->jit->rest_[op];
+    return 0;
+  }
+  if (const uint32_t site = data->jit->site_of_[op]; site != UINT32_MAX)
+    remember(data, o, site, address, writes);
+  return 1;
+}
+
+void JitCalls::remember(JitData* data, const Op& op, uint32_t site, uint64_t address, bool writes) {
+  Machine& m = *data->machine;
+  if (m.memory_.epoch() != data->epoch) forget_sites(*data);
+  const uint32_t size = access_size(op);
+  const Region* region = m.memory_.find_region(address);
+  if (!region || !region->cacheable || region->size - (address - region->base) < size) return;
+  if (writes && !region->writable) return;
+  // Some loads of 4 bytes there give packet pointers.
+  const State& s = data->state;
+  if (size == 4 && !writes && s.context_window && s.context_base - region->base < region->size) return;
+  *data->site(site) = {region->base - uint64_t(int64_t(op.off)), region->size - size + 1, region->host};
+}
+
+uint64_t JitCalls::out_of_time(JitData* data, uint64_t op) {
+  find_depth(data);
+  data->machine->interpret_rest(uint32_t(op));
+  return 0;
+}
+
+uint64_t JitCalls::frame(JitData* data, uint64_t op) {
+  Machine& m = *data->machine;
+  find_depth(data);
+  m.at_ = uint32_t(op);
+  if (data->state.depth == kMaxFrames) return m.fail("more than 16 nested calls");
+  m.prepare_frame(data->state.depth);
+  data->state.frame_limit = reinterpret_cast<uint64_t>(m.stack_.data()) + m.prepared_ * kStackSize;
+  return 1;
+}
+
+uint64_t JitCalls::code_address(JitData* data, uint64_t op) {
+  Machine& m = *data->machine;
+  m.at_ = uint32_t(op);
+  const uint32_t target = m.executable_.code_target(m.executable_.function_of(m.at_),
+                                                    data->state.regs[m.executable_.ops()[op].dst]);
+  if (target == UINT32_MAX) return m.fail("jump to no instruction");
+  return reinterpret_cast<uint64_t>(data->jit->memory_ + data->jit->data_size_ + data->jit->native_[target]);
+}
+
+uint64_t JitCalls::tail_call(JitData* data) {
+  Machine& m = *data->machine;
+  m.begin_tail_call();
+  return reinterpret_cast<uint64_t>(data->jit->memory_ + data->jit->data_size_ +
+                                    data->jit->entries_[m.next_function_]);
+}
+
+template <class Call>
+uint64_t JitCalls::call_out(const uint64_t (&args)[5], JitData* data, Call call) {
+  State& s = data->state;
+  Machine& m = *data->machine;
+  std::copy_n(args, 5, s.regs.begin() + 1);
+  find_depth(data);
+  m.at_ = uint32_t(data->op);
+  const uint64_t frame = s.frame, host = s.frame_host;
+  const uint64_t r0 = call(m);
+  s.frame = frame, s.frame_host = host;
+  if (m.memory_.epoch() != data->epoch) forget_sites(*data);
+  return r0;
+}
+
+uint64_t JitCalls::helper(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5, JitData* data) {
+  return call_out({r1, r2, r3, r4, r5}, data, [&](Machine& m) {
+    const Op& op = m.executable_.ops()[data->op];
+    return op.code == OpCode::kCallHelper ? m.call_helper(int32_t(op.imm)) : m.call_symbol(op.target);
+  });
+}
+
+uint64_t JitCalls::through_register(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5,
+                                    JitData* data) {
+  return call_out({r1, r2, r3, r4, r5}, data, [&](Machine& m) -> uint64_t {
+    const uint64_t callee = data->callee;
+    if (auto function = m.function_at(callee)) {
+      if (m.state_->depth == kMaxFrames) return m.fail("more than 16 nested calls");
+      const auto answer = m.call(*function, {r1, r2, r3, r4, r5});
+      return answer ? answer->r0 : 0;
+    }
+    if (callee > INT32_MAX) return m.fail(format("calls {:#x}, which is no function", callee));
+    return m.call_helper(int32_t(callee));
+  });
+}
+
+}  // namespace epass::vm
