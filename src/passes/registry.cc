@@ -16,11 +16,15 @@ std::span<const PassInfo> all_passes() { return kPasses; }
 
 const char* level_pipeline(std::string_view level) {
   if (level == "O0") return "";
-  // The higher levels have no passes of their own yet.
-  constexpr std::string_view kLevels[] = {"O1", "O2", "O3", "Os"};
-  if (std::ranges::find(kLevels, level) == std::end(kLevels)) return nullptr;
-  return "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-"
-         "cfg";
+  if (level == "O1")
+    return "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-"
+           "cfg";
+  // The higher ones differ only in what they will cost.
+  if (level == "O2" || level == "O3" || level == "Os")
+    return "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,simplify-params,dce),combine-loads,merge-"
+           "stores,"
+           "fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-cfg";
+  return nullptr;
 }
 
 }  // namespace epass

@@ -1,0 +1,72 @@
+// Fetches a number at once that is put together from bytes.
+//
+//     v1 = load.u8 v0+0
+//     v2 = load.u8 v0+1
+//     v3 = shl v1, 8               v5 = load.u16 v0+0
+//     v4 = or v3, v2        =>     v4 = be16 v5
+//
+// Compilers do this to packed structures. The wide load stands where the first narrow one was, so all bytes
+// have been checked; only where the verifier allows any width: packets, map values, aligned stack.
+
+#include <array>
+
+#include "analysis/load_run.h"
+#include "ir/builder.h"
+#include "ir/edit.h"
+#include "pass/pass.h"
+
+namespace epass {
+namespace {
+
+class Combiner {
+ public:
+  Combiner(Function& fn, const Symbols& symbols)
+      : fn_(fn), cfg_(fn), memory_(fn, cfg_, symbols), order_(number_insts(fn)) {}
+
+  Changed run(PassContext& context) {
+    Changed changed = Changed::kNothing;
+    for (Block b : cfg_.rpo) {
+      for (Inst i = fn_.blocks[b].last; i; i = fn_.insts[i].prev) {
+        if (fn_.insts[i].op != Opcode::Or || !combine(i)) continue;
+        context.count("combine-loads.loads");
+        changed = Changed::kInstructions;
+      }
+    }
+    return changed;
+  }
+
+ private:
+  bool combine(Inst i) {
+    std::array<ByteSource, 8> bytes;
+    size_t used = 0;
+    for (unsigned n = 0; n < 8; ++n) {
+      bytes[n] = byte_source(fn_, fn_.insts[i].result, n);
+      if (bytes[n] != ByteSource{}) used = n + 1;
+    }
+    if (used != 2 && used != 4 && used != 8) return false;
+    const auto run = find_load_run(fn_, memory_, order_, std::span(bytes).first(used));
+    if (!run) return false;
+    const Value base = fn_.operand(run->first, 0);
+    Value v = Builder::before(fn_, run->first).load(run->size, base, run->offset);
+    if (run->swapped) {
+      constexpr Opcode kSwap[] = {Opcode::Be16, Opcode::Be32, Opcode::Be64};
+      v = Builder::before(fn_, i).unary(kSwap[used / 4], Width::k64, v);
+    }
+    fn_.values[v].home = fn_.home(fn_.insts[i].result);
+    replace_keeping_home(fn_, i, v);
+    return true;
+  }
+
+  Function& fn_;
+  Cfg cfg_;
+  MemoryModel memory_;
+  SideTable<Inst, uint32_t> order_;
+};
+
+}  // namespace
+
+Result<Changed> combine_loads(Function& fn, PassContext& context) {
+  return Combiner(fn, context.symbols).run(context);
+}
+
+}  // namespace epass

@@ -1,0 +1,189 @@
+// Writes neighbours at once.
+//
+//     store.u32 s0+0, 0                             store.u64 s0+0, 0
+//     store.u32 s0+4, 0                       =>
+//
+//     store.u8 v0+0, v1
+//     v2 = lshr v1, 8
+//     store.u8 v0+1, v2                       =>    store.u16 v0+0, v1
+//
+// So are bytes that were loaded next to each other. Stores wait for their neighbours as long as nothing can
+// see or change those bytes; the wide one stands where the last of them was.
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "analysis/load_run.h"
+#include "ir/builder.h"
+#include "pass/pass.h"
+
+namespace epass {
+namespace {
+
+struct Waiting {
+  Inst store = {};
+  Location at = {};
+};
+
+class Merger {
+ public:
+  Merger(Function& fn, const Symbols& symbols)
+      : fn_(fn), cfg_(fn), memory_(fn, cfg_, symbols), order_(number_insts(fn)) {}
+
+  Changed run(PassContext& context) {
+    for (Block b : cfg_.rpo) find_keys(b);
+    for (Block b : cfg_.rpo) {
+      for (Inst i = fn_.blocks[b].first, next; i; i = next) {
+        next = fn_.next(i);
+        visit(i);
+      }
+      release([](const Waiting&) { return true; });
+    }
+    for (uint32_t n = 0; n < merged_; ++n) context.count("merge-stores.stores");
+    return merged_ ? Changed::kInstructions : Changed::kNothing;
+  }
+
+ private:
+  // Kernels put the code of a lookup in place of the call if the key of an array is one constant: they see
+  // that only if the key was written by itself.
+  void find_keys(Block b) {
+    for (Inst i : fn_.insts_of(b)) {
+      if (fn_.insts[i].op != Opcode::CallHelper || fn_.insts[i].imm != 1) continue;
+      const Pointee key = memory_.pointee(fn_.operand(i, 1));
+      if (key.region == Region::kStack && !key.root && key.offset < 0 && key.offset >= -512)
+        keys_[size_t(-key.offset)] = 1;
+    }
+  }
+
+  void visit(Inst i) {
+    const InstData& d = fn_.insts[i];
+    const bool exits = info(d.op).effects & kMayExit;
+    if (d.op != Opcode::Store || d.core != kNoCore) {
+      release([&](const Waiting& w) {
+        return (exits && w.at.at.region != Region::kStack) || memory_.may_read(i, w.at) ||
+               memory_.may_write(i, w.at);
+      });
+      return;
+    }
+    const Location at = memory_.location(i);
+    release([&](const Waiting& w) { return memory_.may_overlap(at, w.at); });
+    if (waiting_.size() == kMaxWaiting) release([](const Waiting&) { return true; });
+    const bool is_key = at.at.region == Region::kStack && !at.at.root && at.at.offset < 0 &&
+                        d.size == MemSize::kU32 && keys_[size_t(-at.at.offset)];
+    if (d.size != MemSize::kU64 && !is_key && at.at.region != Region::kUnknown &&
+        at.at.region != Region::kContext)
+      waiting_.push_back({i, at});
+  }
+
+  // Stores that cannot wait any longer, and their neighbours, are merged now.
+  template <class Must>
+  void release(Must must) {
+    for (size_t k = 0; k < waiting_.size();) {
+      if (!must(waiting_[k])) {
+        ++k;
+        continue;
+      }
+      const Value root = waiting_[k].at.at.root;
+      const auto rest = std::stable_partition(waiting_.begin(), waiting_.end(),
+                                              [&](const Waiting& w) { return w.at.at.root != root; });
+      std::vector<Waiting> group(rest, waiting_.end());
+      waiting_.erase(rest, waiting_.end());
+      merge(group);
+      k = 0;
+    }
+  }
+
+  void merge(std::vector<Waiting>& group) {
+    std::ranges::stable_sort(group, {}, [](const Waiting& w) { return w.at.at.offset; });
+    for (size_t k = 0; k < group.size();) {
+      size_t taken = 0;
+      for (uint32_t bytes = 8; bytes >= 2 && !taken; bytes /= 2)
+        taken = merge_window(std::span(group).subspan(k), bytes);
+      k += std::max<size_t>(taken, 1);
+    }
+  }
+
+  // Merges the first stores of `group` if they fill exactly `bytes` bytes; returns how many it took.
+  size_t merge_window(std::span<const Waiting> group, uint32_t bytes) {
+    size_t count = 0;
+    uint32_t filled = 0;
+    const int64_t begin = group[0].at.at.offset;
+    while (count < group.size() && filled < bytes && group[count].at.at.offset == begin + filled)
+      filled += group[count++].at.bytes;
+    Location whole = group[0].at;
+    whole.bytes = bytes;
+    if (filled != bytes || count < 2 || !allows_width(whole)) return 0;
+    std::array<ByteSource, 8> sources;
+    Inst last = group[0].store;
+    for (size_t k = 0, n = 0; k < count; ++k) {
+      for (unsigned byte = 0; byte < group[k].at.bytes; ++byte)
+        sources[n++] = byte_source(fn_, fn_.operand(group[k].store, 1), byte);
+      if (order_[group[k].store] > order_[last]) last = group[k].store;
+    }
+    const int64_t offset = fn_.insts[last].offset + begin - memory_.location(last).at.offset;
+    if (offset != int16_t(offset)) return 0;
+    const Value v = value_of(std::span(sources).first(bytes), count, last);
+    if (!v) return 0;
+    constexpr MemSize kSizes[] = {MemSize::kU8, MemSize::kU16, MemSize::kU32, MemSize::kU64};
+    Builder::before(fn_, last).store(kSizes[std::countr_zero(bytes)], fn_.operand(last, 0), int16_t(offset),
+                                     v);
+    for (const Waiting& w : group.first(count)) fn_.remove(w.store);
+    ++merged_;
+    return count;
+  }
+
+  // One value that has these bytes, made before `last`; none if that costs as much as `stores` stores.
+  Value value_of(std::span<const ByteSource> bytes, size_t stores, Inst last) {
+    const ByteSource& low = bytes[0];
+    if (low.kind == ByteSource::Kind::kConstant) {
+      uint64_t c = 0;
+      for (size_t n = 0; n < bytes.size(); ++n) {
+        if (bytes[n].kind != ByteSource::Kind::kConstant) return {};
+        c |= uint64_t{bytes[n].byte} << 8 * n;
+      }
+      if (bytes.size() == 4) c = uint64_t(int64_t(int32_t(c)));
+      const bool fits = bytes.size() < 8 || int64_t(c) == int32_t(c);
+      return fits || stores > 3 ? Builder::before(fn_, last).constant(int64_t(c)) : Value{};
+    }
+    if (const auto run = find_load_run(fn_, memory_, order_, bytes)) {
+      if (run->swapped && stores < 3) return {};
+      const Value v =
+          Builder::before(fn_, run->first).load(run->size, fn_.operand(run->first, 0), run->offset);
+      return run->swapped ? swap(v, bytes.size(), last) : v;
+    }
+    int direction = 0;
+    for (size_t n = 1; n < bytes.size(); ++n) {
+      const int step = int(bytes[n].byte) - int(bytes[n - 1].byte);
+      if (bytes[n].kind != low.kind || bytes[n].value != low.value || (n > 1 && step != direction)) return {};
+      direction = step;
+    }
+    if (direction == 1 && low.byte == 0) return low.value;
+    if (direction == -1 && low.byte == bytes.size() - 1 && stores > 2)
+      return swap(low.value, bytes.size(), last);
+    return {};
+  }
+
+  Value swap(Value v, size_t bytes, Inst before) {
+    constexpr Opcode kSwap[] = {Opcode::Be16, Opcode::Be32, Opcode::Be64};
+    return Builder::before(fn_, before).unary(kSwap[bytes / 4], Width::k64, v);
+  }
+
+  static constexpr size_t kMaxWaiting = 64;
+
+  Function& fn_;
+  Cfg cfg_;
+  MemoryModel memory_;
+  SideTable<Inst, uint32_t> order_;
+  std::array<uint8_t, 513> keys_ = {};  // by distance below the frame pointer
+  std::vector<Waiting> waiting_;
+  uint32_t merged_ = 0;
+};
+
+}  // namespace
+
+Result<Changed> merge_stores(Function& fn, PassContext& context) {
+  return Merger(fn, context.symbols).run(context);
+}
+
+}  // namespace epass
