@@ -10,10 +10,9 @@
 
 #include <array>
 
-#include "analysis/load_run.h"
-#include "ir/builder.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
+#include "passes/wide_value.h"
 
 namespace epass {
 namespace {
@@ -46,12 +45,7 @@ class Combiner {
     if (used != 2 && used != 4 && used != 8) return false;
     const auto run = find_load_run(fn_, memory_, order_, std::span(bytes).first(used));
     if (!run) return false;
-    const Value base = fn_.operand(run->first, 0);
-    Value v = Builder::before(fn_, run->first).load(run->size, base, run->offset);
-    if (run->swapped) {
-      constexpr Opcode kSwap[] = {Opcode::Be16, Opcode::Be32, Opcode::Be64};
-      v = Builder::before(fn_, i).unary(kSwap[used / 4], Width::k64, v);
-    }
+    const Value v = WideValue{fn_, memory_, order_}.load(*run, i);
     fn_.values[v].home = fn_.home(fn_.insts[i].result);
     replace_keeping_home(fn_, i, v);
     return true;

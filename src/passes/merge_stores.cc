@@ -14,9 +14,9 @@
 #include <array>
 #include <bit>
 
-#include "analysis/load_run.h"
 #include "ir/builder.h"
 #include "pass/pass.h"
+#include "passes/wide_value.h"
 
 namespace epass {
 namespace {
@@ -58,12 +58,8 @@ class Merger {
 
   void visit(Inst i) {
     const InstData& d = fn_.insts[i];
-    const bool exits = info(d.op).effects & kMayExit;
     if (d.op != Opcode::Store || d.core != kNoCore) {
-      release([&](const Waiting& w) {
-        return (exits && w.at.at.region != Region::kStack) || memory_.may_read(i, w.at) ||
-               memory_.may_write(i, w.at);
-      });
+      release([&](const Waiting& w) { return memory_.may_read(i, w.at) || memory_.may_write(i, w.at); });
       return;
     }
     const Location at = memory_.location(i);
@@ -123,7 +119,7 @@ class Merger {
     }
     const int64_t offset = fn_.insts[last].offset + begin - memory_.location(last).at.offset;
     if (offset != int16_t(offset)) return 0;
-    const Value v = value_of(std::span(sources).first(bytes), count, last);
+    const Value v = WideValue{fn_, memory_, order_}.make(std::span(sources).first(bytes), count, last);
     if (!v) return 0;
     constexpr MemSize kSizes[] = {MemSize::kU8, MemSize::kU16, MemSize::kU32, MemSize::kU64};
     Builder::before(fn_, last).store(kSizes[std::countr_zero(bytes)], fn_.operand(last, 0), int16_t(offset),
@@ -131,42 +127,6 @@ class Merger {
     for (const Waiting& w : group.first(count)) fn_.remove(w.store);
     ++merged_;
     return count;
-  }
-
-  // One value that has these bytes, made before `last`; none if that costs as much as `stores` stores.
-  Value value_of(std::span<const ByteSource> bytes, size_t stores, Inst last) {
-    const ByteSource& low = bytes[0];
-    if (low.kind == ByteSource::Kind::kConstant) {
-      uint64_t c = 0;
-      for (size_t n = 0; n < bytes.size(); ++n) {
-        if (bytes[n].kind != ByteSource::Kind::kConstant) return {};
-        c |= uint64_t{bytes[n].byte} << 8 * n;
-      }
-      if (bytes.size() == 4) c = uint64_t(int64_t(int32_t(c)));
-      const bool fits = bytes.size() < 8 || int64_t(c) == int32_t(c);
-      return fits || stores > 3 ? Builder::before(fn_, last).constant(int64_t(c)) : Value{};
-    }
-    if (const auto run = find_load_run(fn_, memory_, order_, bytes)) {
-      if (run->swapped && stores < 3) return {};
-      const Value v =
-          Builder::before(fn_, run->first).load(run->size, fn_.operand(run->first, 0), run->offset);
-      return run->swapped ? swap(v, bytes.size(), last) : v;
-    }
-    int direction = 0;
-    for (size_t n = 1; n < bytes.size(); ++n) {
-      const int step = int(bytes[n].byte) - int(bytes[n - 1].byte);
-      if (bytes[n].kind != low.kind || bytes[n].value != low.value || (n > 1 && step != direction)) return {};
-      direction = step;
-    }
-    if (direction == 1 && low.byte == 0) return low.value;
-    if (direction == -1 && low.byte == bytes.size() - 1 && stores > 2)
-      return swap(low.value, bytes.size(), last);
-    return {};
-  }
-
-  Value swap(Value v, size_t bytes, Inst before) {
-    constexpr Opcode kSwap[] = {Opcode::Be16, Opcode::Be32, Opcode::Be64};
-    return Builder::before(fn_, before).unary(kSwap[bytes / 4], Width::k64, v);
   }
 
   static constexpr size_t kMaxWaiting = 64;

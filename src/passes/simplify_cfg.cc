@@ -5,9 +5,9 @@
 //     jump b1;  b1: ...        =>   ...                     the only way in, and nothing else follows
 //
 // and removes what cannot be reached. The order of blocks stays, but for a block that moves up to its only
-// predecessor. Jumps of very large functions are not led past jumps: that turns conditions round, the verifier
-// walks the other side first, and may then find no state to stop at (the kernel's test strobemeta.c, 16,004
-// instructions: 176,165 become more than its limit of a million).
+// predecessor. Jumps of very large functions are not led past jumps: that turns conditions round, the
+// verifier walks the other side first, and may then find no state to stop at (the kernel's test strobemeta.c,
+// 16,004 instructions: 176,165 become more than its limit of a million).
 
 #include <algorithm>
 
