@@ -14,28 +14,36 @@ Outcome run(const bpf::Program& program, FunctionId entry, const Input& input, c
   return run(Executable(program), entry, input, options);
 }
 
+// Code for the machine, compiled anew if there is none that fits. Why it has none.
+static std::string use_jit(Machine& machine, std::unique_ptr<Jit>& code) {
+  if (code && machine.use(code.get())) return "";
+  auto compiled = Jit::compile(machine);
+  if (!compiled) return compiled.error().message;
+  code = std::move(*compiled);
+  auto used = machine.use(code.get());
+  return used ? "" : used.error().message;
+}
+
 Outcome run(const Executable& executable, FunctionId entry, const Input& input, const Options& options,
-            Jit* jit) {
+            std::unique_ptr<Jit>* code) {
   Outcome out;
   SeededWorld world(executable, input, options, out);
-  Settings settings{.outside = Outside::kForeign,
+  const bool jit = options.engine == Engine::kJit;
+  Settings settings{.checked = options.checked,
+                    .outside = Outside::kForeign,
                     .seed = input.seed,
                     .budget = input.budget,
                     .may_goto_rounds = options.may_goto_rounds,
                     .context = input.context,
-                    .track = !jit,
+                    .track = options.checked && !jit,
                     .observe = options.observer && !jit,
                     .stack_shift = input.indeterminate * 0x15128,
                     .first_bytes = &input.bytes};
   if (options.trace && !jit) settings.visited = &out.visited;
   Machine machine(executable, std::move(settings), &world);
   const std::vector<uint64_t> args = world.arguments(machine);
-  if (jit) {
-    if (auto ok = machine.use(jit); !ok) {
-      out.error = ok.error().message;
-      return out;
-    }
-  }
+  std::unique_ptr<Jit> own;
+  if (jit) out.note = use_jit(machine, code ? *code : own);
   const Run run = machine.run(entry.index, args);
   out.r0 = run.r0;
   out.error = run.fault.message;

@@ -391,6 +391,7 @@ call:
 called:
   if (s.stop) [[unlikely]] {
     if (s.stop != Machine::kTailCall) return false;
+    r[0] = r[2] = r[3] = r[4] = r[5] = 0;
     r[1] = s.regs[1];
     if constexpr (P::kStep) defined = 0x402;
     EPASS_ARRIVE(ops + m.begin_tail_call());

@@ -52,6 +52,10 @@ Result<void> Machine::use(Jit* jit) {
   return {};
 }
 
+Machine::~Machine() {
+  if (jit_) jit_->data_->machine = nullptr;
+}
+
 std::string Jit::mismatch(Machine& machine) const {
   if (executable_ != &machine.executable_) return "another program";
   if (checked_ != machine.settings_.checked) return "checked and unchecked";
@@ -64,6 +68,7 @@ std::string Jit::mismatch(Machine& machine) const {
 }
 
 void Jit::attach(Machine& machine) {
+  if (data_->machine && data_->machine != &machine) (void)data_->machine->use(nullptr);
   data_->state = *machine.state_;
   machine.state_ = &data_->state;
   machine.jit_ = this;
@@ -113,8 +118,15 @@ void JitCalls::remember(JitData* data, const Op& op, uint32_t site, uint64_t add
   if (writes && !region->writable) return;
   // Some loads of 4 bytes there give packet pointers.
   const State& s = data->state;
-  if (size == 4 && !writes && s.context_window && s.context_base - region->base < region->size) return;
-  *data->site(site) = {region->base - uint64_t(int64_t(op.off)), region->size - size + 1, region->host};
+  const uint64_t off = uint64_t(int64_t(op.off)), field = address - s.context_base;
+  if (size == 4 && !writes && s.context_window && s.context_base - region->base < region->size) {
+    // Some fields there become packet pointers: only this one is known.
+    uint64_t unused = 0;
+    if (!m.packet_field(field, unused))
+      *data->site(site) = {address - off, 1, region->host + (address - region->base)};
+    return;
+  }
+  *data->site(site) = {region->base - off, region->size - size + 1, region->host};
 }
 
 uint64_t JitCalls::out_of_time(JitData* data, uint64_t op) {
@@ -175,7 +187,6 @@ uint64_t JitCalls::through_register(uint64_t r1, uint64_t r2, uint64_t r3, uint6
   return call_out({r1, r2, r3, r4, r5}, data, [&](Machine& m) -> uint64_t {
     const uint64_t callee = data->callee;
     if (auto function = m.function_at(callee)) {
-      if (m.state_->depth == kMaxFrames) return m.fail("more than 16 nested calls");
       const auto answer = m.call(*function, {r1, r2, r3, r4, r5});
       return answer ? answer->r0 : 0;
     }

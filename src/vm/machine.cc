@@ -23,8 +23,6 @@ Machine::Machine(const Executable& executable, Settings settings, Host* host)
   state_->context_window = settings_.context == Context::kRaw ? 0 : 256;
 }
 
-Machine::~Machine() = default;
-
 void Machine::set_packet(uint64_t address, uint64_t size) {
   state_->packet_begin = address;
   state_->packet_end = address + size;

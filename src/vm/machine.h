@@ -159,6 +159,7 @@ class Machine {
 
  private:
   friend class Jit;
+  friend class JitCompiler;
   template <class Policy>
   friend struct Execution;
   friend struct JitCalls;

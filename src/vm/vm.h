@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "bpf/program.h"
+#include "vm/jit.h"
 #include "vm/machine.h"
 
 namespace epass::vm {
@@ -43,6 +45,7 @@ struct Outcome {
   uint32_t error_insn = 0;
   // It read a register that nothing was written to: what follows is not defined, so nothing can be compared.
   bool read_undefined = false;
+  std::string note = {};  // why it was not run as it should have been
   uint64_t executed = 0;
   std::vector<Event> events = {};
   std::vector<uint8_t> packet = {};
@@ -79,7 +82,11 @@ class Observer {
 };
 
 struct Options {
-  bool trace = false;  // interpreter only
+  // Compiled code does not notice reads of registers that nothing was written to, keeps no trace and is not
+  // observed. Where it cannot be had, the interpreter runs the program, and Outcome::note says why.
+  Engine engine = Engine::kInterpreter;
+  bool checked = true;  // else memory is the host's, and nothing is checked: for programs that were verified
+  bool trace = false;   // interpreter only
   bool keep_contents = false;
   Observer* observer = nullptr;
   uint32_t may_goto_rounds = 32;  // each so many rounds, may_goto leaves its loop; 0: never
@@ -92,10 +99,10 @@ struct Options {
 // same maps.
 Outcome run(const bpf::Program& program, bpf::FunctionId entry, const Input& input,
             const Options& options = {});
-// The same of a program that was decoded once for many runs; with compiled code if there is some. Compiled
-// code does not notice reads of registers that nothing was written to, keeps no trace and is not observed.
+// The same of a program that was decoded once for many runs. `code` keeps what Engine::kJit compiled from one
+// run to the next.
 Outcome run(const Executable& executable, bpf::FunctionId entry, const Input& input,
-            const Options& options = {}, Jit* jit = nullptr);
+            const Options& options = {}, std::unique_ptr<Jit>* code = nullptr);
 
 // Why outcome `b` of a rewritten program is not outcome `a` of the original on the same input, "" if it is.
 // Undefined reads and used-up budgets decide nothing; where the original faults, only what it did before

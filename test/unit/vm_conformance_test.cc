@@ -50,6 +50,33 @@ TEST(VmConformance, PositiveCases) {
   }
 }
 
+// The same on every other engine.
+TEST(VmConformance, PositiveCasesCompiled) {
+  const auto texts = cases("positive");
+  if (texts.empty()) GTEST_SKIP() << "no conformance cases at " << kCases;
+  for (const auto& [name, text] : texts) {
+    auto test = bpf::read_conformance_case(text);
+    auto insns = bpf::program_of(*test);
+    ASSERT_TRUE(insns.has_value());
+    auto program = object::split_flat(std::move(*insns), "case");
+    ASSERT_TRUE(program.has_value());
+    const vm::Executable executable(*program);
+    for (const bool checked : {true, false}) {
+      for (const vm::Engine engine : {vm::Engine::kInterpreter, vm::Engine::kJit}) {
+        SCOPED_TRACE(name + (checked ? ", checked" : ", unchecked") +
+                     (engine == vm::Engine::kJit ? ", compiled" : ", interpreted"));
+        const vm::Outcome out = vm::run(executable, bpf::FunctionId{0}, {.packet = test->memory},
+                                        {.engine = engine, .checked = checked});
+#if defined(__x86_64__)
+        EXPECT_EQ(out.note, "");
+#endif
+        EXPECT_EQ(out.error, "");
+        EXPECT_EQ(out.r0, *test->result);
+      }
+    }
+  }
+}
+
 std::string hex(std::span<const uint8_t> bytes) {
   std::string text;
   char digits[4];

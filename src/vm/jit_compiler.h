@@ -1,0 +1,115 @@
+#pragma once
+// Emits the code of an executable: each operation becomes a few instructions, rare things go to stubs behind
+// their function.
+//
+// r0-r5 are rax, rdi, rsi, rdx, rcx, r8, so that arguments of helpers stand where C++ expects them; r6-r9 are
+// rbx, r13, r14, r15, and r10 is rbp. r12 is the meter. Checked code keeps in r9 where the frame of r10 lies
+// in the host. r10 and r11 are free for use within an operation.
+
+#define XBYAK_NO_EXCEPTION
+#include <xbyak/xbyak.h>
+
+#include "vm/jit_data.h"
+
+namespace epass::vm {
+
+class JitCompiler : public Xbyak::CodeGenerator {
+ public:
+  JitCompiler(Jit& jit, Machine& machine, uint8_t* code, size_t size);
+  void compile();
+
+ private:
+  enum Condition : uint8_t {
+    kB = 2,
+    kAe = 3,
+    kE = 4,
+    kNe = 5,
+    kBe = 6,
+    kA = 7,
+    kL = 12,
+    kGe = 13,
+    kLe = 14,
+    kG = 15
+  };
+  enum class StubKind : uint8_t { kStep, kTime, kFrame, kCode, kTail };
+  struct Stub {
+    StubKind kind = StubKind::kStep;
+    uint32_t op = 0;
+    size_t from = 0;  // the jump there: place of its distance
+    size_t back = 0;  // where it returns to
+  };
+  struct Fixup {
+    size_t from = 0;
+    uint32_t to = 0;  // operation; of calls: function
+  };
+
+  // jit_compiler.cc
+  void find_blocks();
+  void runtime();
+  uint32_t shared(uint64_t (*function)(JitData*, uint64_t), bool gives_address, bool comes_back);
+  uint32_t shared_call(uint64_t (*function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, JitData*));
+  void compile_function(uint32_t n);
+  void operation(uint32_t i);
+  void enter_block(uint32_t i);
+  void prologue();
+  void epilogue();
+  void stubs();
+  void patch(size_t from, size_t to);
+  void jump_to_op(uint32_t to);
+  void jump_to_op(Condition condition, uint32_t to);
+  size_t jump_ahead(Condition condition);  // its place, for patch
+  void jump_to_stub(Condition condition, StubKind kind, uint32_t op);
+  void goto_place(uint32_t place);  // jmp
+  void call_place(uint32_t place);
+  template <class T>
+  Xbyak::Address at(const T& field) {
+    return qword[rip + static_cast<const void*>(&field)];
+  }
+
+  // jit_alu.cc
+  bool alu(const Op& op);
+  void two_operands(const Op& op, unsigned family, bool wide, bool is_register);
+  void divide(const Op& op, bool wide, bool is_register, bool is_signed, bool remainder);
+  void shift(const Op& op, unsigned family, bool wide, bool is_register);
+  void move_constant(const Xbyak::Reg64& to, uint64_t value);
+
+  // jit_memory.cc
+  bool memory(uint32_t i, const Op& op);
+  Xbyak::RegExp place(uint32_t i, const Op& op, int base, uint32_t size, size_t& stub);
+  void load(uint32_t i, const Op& op);
+  void store(uint32_t i, const Op& op);
+  bool atomic(uint32_t i, const Op& op);
+  void leave_to_interpreter(uint32_t i);
+
+  // jit_flow.cc
+  bool flow(uint32_t i, const Op& op);
+  void conditional(const Op& op);
+  void call_out(uint32_t i, uint32_t place);
+
+  const Xbyak::Reg64& reg(int n) const { return *registers_[n]; }
+  Xbyak::Reg32 reg32(int n) const { return registers_[n]->cvt32(); }
+
+  Jit& jit_;
+  Machine& machine_;
+  const Executable& executable_;
+  const std::vector<Op>& ops_;
+  JitData& data_;
+  const bool checked_, metered_, has_bmi2_;
+  const Xbyak::Reg64* registers_[11];
+  std::vector<uint8_t> leaders_;
+  std::vector<Fixup> jumps_, calls_;
+  std::vector<Stub> stubs_;
+  struct TableEntry {
+    uint64_t* entry = nullptr;
+    uint32_t target = UINT32_MAX, gotox = 0;  // operations
+  };
+  std::vector<TableEntry> table_entries_;
+  std::map<uint32_t, size_t> code_stubs_;
+  uint32_t function_ = 0, saved_ = 0, next_site_ = 0;  // saved_: r6-r9 that the function changes, as a mask
+  uint64_t* next_table_ = nullptr;
+  bool has_frame_ = true;
+  // Places of shared pieces.
+  uint32_t leave_all_ = 0, step_ = 0, time_ = 0, frame_ = 0, code_ = 0, helper_ = 0, register_ = 0;
+};
+
+}  // namespace epass::vm

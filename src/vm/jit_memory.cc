@@ -1,0 +1,135 @@
+// Memory accesses in compiled code.
+#if defined(__x86_64__)
+
+#include "vm/jit_compiler.h"
+
+namespace epass::vm {
+
+namespace {
+constexpr size_t kNoStub = 0;
+}
+
+// Everything that is rare is one instruction of the interpreter.
+void JitCompiler::leave_to_interpreter(uint32_t i) {
+  mov(r11d, i);
+  call_place(step_);
+}
+
+// Where *(base + off) lies in the host. In checked code it jumps to a stub if the place has not met the
+// region yet, or the access is wrong; the stub does the whole operation.
+Xbyak::RegExp JitCompiler::place(uint32_t i, const Op& op, int base, uint32_t size, size_t& stub) {
+  stub = kNoStub;
+  const bool own_frame = base == bpf::kFrameRegister && op.off >= -bpf::kStackSize && op.off <= -int(size);
+  if (own_frame && checked_) return r9 + op.off;
+  if (!checked_) return reg(base) + op.off;
+  JitSite& site = *data_.site(next_site_);
+  jit_.site_of_[i] = next_site_++;
+  mov(r11, reg(base));
+  sub(r11, at(site.base));
+  cmp(r11, at(site.limit));
+  stub = jump_ahead(kAe);
+  mov(r10, at(site.host));
+  return r10 + r11;
+}
+
+void JitCompiler::load(uint32_t i, const Op& op) {
+  const unsigned n = unsigned(op.code) - unsigned(OpCode::kLoad1);
+  const bool is_signed = op.code >= OpCode::kLoadSigned1;
+  const uint32_t size = 1u << (is_signed ? n - 4 : n);
+  size_t field_end = 0;
+  if (size == 4 && !is_signed && jit_.context_ != Context::kRaw) {
+    const State& s = data_.state;
+    const bool xdp = jit_.context_ == Context::kXdp;
+    const uint64_t* field = op.off == (xdp ? 0 : 76) || op.off == (xdp ? 8 : 140) ? &s.packet_begin
+                            : op.off == (xdp ? 4 : 80)                            ? &s.packet_end
+                            : !xdp && op.off == 0                                 ? &s.packet_length
+                                                                                  : nullptr;
+    if (field) {
+      cmp(reg(op.src), at(s.context_base));
+      const size_t other = jump_ahead(kNe);
+      mov(reg(op.dst), at(*field));
+      db(0xe9), dd(0);
+      field_end = getSize() - 4;
+      patch(other, getSize());
+    }
+  }
+  size_t stub = 0;
+  const Xbyak::RegExp from = place(i, op, op.src, size, stub);
+  switch (size) {
+    case 1: is_signed ? movsx(reg(op.dst), byte[from]) : movzx(reg32(op.dst), byte[from]); break;
+    case 2: is_signed ? movsx(reg(op.dst), word[from]) : movzx(reg32(op.dst), word[from]); break;
+    case 4: is_signed ? movsxd(reg(op.dst), dword[from]) : mov(reg32(op.dst), dword[from]); break;
+    default: mov(reg(op.dst), qword[from]);
+  }
+  if (stub) stubs_.push_back({StubKind::kStep, i, stub, getSize()});
+  if (field_end) patch(field_end, getSize());
+}
+
+void JitCompiler::store(uint32_t i, const Op& op) {
+  const bool is_register = op.code >= OpCode::kStoreX1;
+  const unsigned n = unsigned(op.code) - unsigned(is_register ? OpCode::kStoreX1 : OpCode::kStoreK1);
+  size_t stub = 0;
+  const Xbyak::RegExp to = place(i, op, op.dst, 1u << n, stub);
+  const uint32_t k = uint32_t(op.imm);
+  if (is_register) {
+    switch (n) {
+      case 0: mov(byte[to], reg(op.src).cvt8()); break;
+      case 1: mov(word[to], reg(op.src).cvt16()); break;
+      case 2: mov(dword[to], reg32(op.src)); break;
+      default: mov(qword[to], reg(op.src));
+    }
+  } else {
+    switch (n) {
+      case 0: mov(byte[to], uint8_t(k)); break;
+      case 1: mov(word[to], uint16_t(k)); break;
+      case 2: mov(dword[to], k); break;
+      default: mov(qword[to], op.imm);
+    }
+  }
+  if (stub) stubs_.push_back({StubKind::kStep, i, stub, getSize()});
+}
+
+bool JitCompiler::atomic(uint32_t i, const Op& op) {
+  const uint32_t size = op.target;
+  const uint32_t operation = uint32_t(op.imm) & ~uint32_t{bpf::kFetch};
+  const bool fetches = op.imm & bpf::kFetch, exchanges = op.imm == bpf::kXchg || op.imm == bpf::kCmpxchg;
+  if (size < 4 || (fetches && !exchanges && operation != bpf::kAdd)) return false;
+  size_t stub = 0;
+  const Xbyak::RegExp where = place(i, op, op.dst, size, stub);
+  const Xbyak::Address to = size == 8 ? qword[where] : dword[where];
+  const Xbyak::Reg s = size == 8 ? Xbyak::Reg(reg(op.src)) : Xbyak::Reg(reg32(op.src));
+  if (op.imm == bpf::kXchg) {
+    xchg(to, s);
+  } else if (op.imm == bpf::kCmpxchg) {
+    lock();
+    cmpxchg(to, s);
+    if (size == 4) mov(eax, eax);
+  } else {
+    lock();
+    if (fetches)
+      xadd(to, s);
+    else if (operation == bpf::kAdd)
+      add(to, s);
+    else if (operation == bpf::kOr)
+      or_(to, s);
+    else if (operation == bpf::kAnd)
+      and_(to, s);
+    else
+      xor_(to, s);
+  }
+  if (stub) stubs_.push_back({StubKind::kStep, i, stub, getSize()});
+  return true;
+}
+
+bool JitCompiler::memory(uint32_t i, const Op& op) {
+  if (op.code >= OpCode::kLoad1 && op.code <= OpCode::kLoadSigned4) return load(i, op), true;
+  if (op.code >= OpCode::kStoreK1 && op.code <= OpCode::kStoreX8) return store(i, op), true;
+  if (op.code == OpCode::kAtomic) {
+    if (!atomic(i, op)) leave_to_interpreter(i);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace epass::vm
+#endif
