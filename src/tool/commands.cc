@@ -6,6 +6,7 @@
 
 #include "tool/assembly_help.h"
 #include "tool/command.h"
+#include "tool/judge_help.h"
 
 namespace epass::tool {
 
@@ -251,6 +252,7 @@ constexpr Command kCommands[] = {
     {"verify", kVerifyHelp, kVerify, run_verify},
     {"run", kRunHelp, kRun, run_execute},
     {"check", kCheckHelp, kCheck, run_check},
+    {"compare", kCompareHelp, kCompare, run_compare},
     {"asm", kAsmHelp, kAsm, run_assemble},
     {"dis", kDisHelp, kDis, run_disassemble},
     {"conformance-plugin", kPluginHelp, {}, run_conformance_plugin},
@@ -270,7 +272,7 @@ usage: epass COMMAND [OPTIONS] IN [-o OUT]
 change    opt      optimise an object, a dump or raw bytecode
 look      print    disassemble with source and maps
 judge     verify   ask this kernel                         run      execute in user space
-          check    find faults without a kernel
+          check    find faults without a kernel          compare  do two files behave the same?
 convert   lift     bytecode to .epir text                  lower    .epir text to bytecode
           asm      assembly text to bytecode               dis      bytecode to assembly text
 more      passes   what exists, by level                   help     a command, a pass, a message
