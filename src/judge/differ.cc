@@ -111,12 +111,12 @@ std::string ends_differ(const Mask& mask, const Outcome& b) {
   return "";
 }
 
+}  // namespace
+
 bool same(const Outcome& a, const Outcome& b) {
   return a.error.empty() && b.error.empty() && !b.read_undefined && a.r0 == b.r0 && a.events == b.events &&
          a.packet == b.packet && a.memory == b.memory;
 }
-
-}  // namespace
 
 bool decides(const vm::Outcome& original) {
   return !original.read_undefined && original.error != vm::kBudgetUsedUp;

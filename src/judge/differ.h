@@ -16,6 +16,9 @@ constexpr uint64_t kWorlds = 8;
 // False if this run of the original cannot tell anything about another program.
 bool decides(const vm::Outcome& original);
 
+// Both ended well and are equal in every respect.
+bool same(const vm::Outcome& a, const vm::Outcome& b);
+
 // Why `b` is not `a`, "" if it is. What differs between runs of the original in worlds 0 to kWorlds - 1 is
 // left out; `again` is asked only if something differs. Both ran with Options::keep_contents.
 std::string difference(const vm::Outcome& a, const vm::Outcome& b, const Again& again);

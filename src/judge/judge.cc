@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <memory>
 
 #include "judge/coverage.h"
@@ -41,23 +42,24 @@ class Watch : public vm::Observer {
   bool found_ = false;
 };
 
-vm::Outcome run_first(const Subject& s, const vm::Input& input, vm::Options options) {
-  options.keep_contents = true;
-  return vm::run(s.program, s.entry, input, options);
-}
-
 std::string judge(const Subject& first, const Subject& second, const vm::Input& input,
-                  const Settings& settings, const vm::Options& options, const vm::Outcome& a) {
+                  const Settings& settings, const vm::Outcome& a) {
   if (!decides(a)) return "";
   vm::Input longer = input;
   longer.budget = a.executed * kSlack + kSlackMore;
-  const vm::Outcome b = settings.run_second ? settings.run_second(second, longer, options)
-                                            : vm::run(second.program, second.entry, longer, options);
-  return difference(a, b, [&](uint64_t world) {
+  auto run_second = [&](const vm::Options& options) {
+    return vm::run(second.executable, second.entry, longer, options, settings.jit);
+  };
+  const vm::Outcome b = run_second(settings.options);
+  if (same(a, b)) return "";
+  vm::Options options = settings.options;
+  options.keep_contents = true;
+  auto run_first = [&](uint64_t world) {
     vm::Input other = input;
     other.indeterminate = world;
-    return run_first(first, other, settings.options);
-  });
+    return vm::run(first.executable, first.entry, other, options);
+  };
+  return difference(run_first(0), run_second(options), run_first);
 }
 
 // Makes the input plainer as long as the programs differ on it.
@@ -157,35 +159,33 @@ class Corpus {
 
 std::string difference_on(const Subject& first, const Subject& second, const vm::Input& input,
                           const Settings& settings) {
-  vm::Options options = settings.options;
-  options.keep_contents = true;
-  return judge(first, second, input, settings, options, run_first(first, input, options));
+  return judge(first, second, input, settings,
+               vm::run(first.executable, first.entry, input, settings.options));
 }
 
 Verdict compare(const Subject& first, const Subject& second, const Settings& settings) {
   Verdict verdict;
-  Coverage coverage(first.program, first.entry);
+  Coverage coverage(first.program(), first.entry);
   Corpus corpus(settings, coverage);
   vm::Options options = settings.options;
-  options.keep_contents = true;
   for (; verdict.inputs < settings.inputs; ++verdict.inputs) {
     const vm::Input input = corpus.next();
-    Watch watch(first.program, coverage);
+    Watch watch(first.program(), coverage);
     options.observer = &watch;
-    const vm::Outcome a = vm::run(first.program, first.entry, input, options);
+    const vm::Outcome a = vm::run(first.executable, first.entry, input, options);
     options.observer = nullptr;
     verdict.undecided += !decides(a);
     verdict.faults += decides(a) && !a.error.empty();
     if (watch.found()) {
       corpus.keep(input, watch.asked);
-      Taint taint(first.program, coverage);
+      Taint taint(first.program(), coverage);
       taint.packet_size = input.packet.size();
       options.observer = &taint;
-      vm::run(first.program, first.entry, input, options);
+      vm::run(first.executable, first.entry, input, options);
       options.observer = nullptr;
       for (const Taint::Hint& hint : taint.hints()) corpus.add(input, hint);
     }
-    std::string why = judge(first, second, input, settings, options, a);
+    std::string why = judge(first, second, input, settings, a);
     if (why.empty()) continue;
     verdict.difference = {.why = why, .input = input, .first_found = input};
     if (settings.minimise) {

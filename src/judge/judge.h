@@ -2,19 +2,20 @@
 // Do two programs behave the same? Both run in the virtual machine on inputs that are steered towards what
 // the original has not run yet.
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "bpf/program.h"
+#include "vm/executable.h"
 #include "vm/vm.h"
 
 namespace epass::judge {
 
 struct Subject {
-  const bpf::Program& program;
+  const vm::Executable& executable;
   bpf::FunctionId entry = {};
+  const bpf::Program& program() const { return executable.program(); }
 };
 
 struct Settings {
@@ -22,8 +23,7 @@ struct Settings {
   uint64_t budget = 1 << 16;  // instructions of one run
   vm::Context context = vm::Context::kRaw;
   vm::Options options = {};  // maps and data: options_of
-  // How the second program runs, if not by vm::run.
-  std::function<vm::Outcome(const Subject&, const vm::Input&, const vm::Options&)> run_second = {};
+  vm::Jit* jit = nullptr;    // of the second program: run it as machine code, not in the interpreter
   bool minimise = true;
 };
 

@@ -96,9 +96,9 @@ class Recorder : public vm::Observer {
 };
 
 std::vector<Traced> traced(const Subject& s, const vm::Input& input, vm::Options options) {
-  Recorder recorder(s.program);
+  Recorder recorder(s.program());
   options.observer = &recorder;
-  vm::run(s.program, s.entry, input, options);
+  vm::run(s.executable, s.entry, input, options);
   std::erase_if(recorder.steps, [](const Traced& step) { return is_unconditional_jump(step.code.code); });
   return std::move(recorder.steps);
 }

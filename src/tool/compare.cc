@@ -84,7 +84,7 @@ Result<std::vector<Pair>> match(const driver::CodeFile& a, const bpf::Program& b
   return pairs;
 }
 
-void run_all(std::vector<Pair>& pairs, const bpf::Program& a, const bpf::Program& b, unsigned threads,
+void run_all(std::vector<Pair>& pairs, const vm::Executable& a, const vm::Executable& b, unsigned threads,
              const Ui& ui) {
   Progress progress(ui, "comparing", pairs.size());
   std::atomic<size_t> next = 0;
@@ -92,7 +92,7 @@ void run_all(std::vector<Pair>& pairs, const bpf::Program& a, const bpf::Program
     for (size_t n; (n = next++) < pairs.size();) {
       Pair& pair = pairs[n];
       pair.verdict = judge::compare({a, pair.first}, {b, pair.second}, pair.settings);
-      progress.step(a.functions[pair.first].name);
+      progress.step(a.program().functions[pair.first].name);
     }
   };
   std::vector<std::thread> others;
@@ -140,7 +140,7 @@ std::string trace_text(const driver::CodeFile& a, const driver::CodeFile& b,
 }
 
 void report_difference(Job& job, const Pair& pair, const driver::CodeFile& a, const driver::CodeFile& b,
-                       const bpf::Program& second) {
+                       const vm::Executable& first, const vm::Executable& second) {
   const bpf::Function& fn = a.program().functions[pair.first];
   const judge::Difference& difference = *pair.verdict.difference;
   Diagnostic d{.error = {.message = format("`{}` behaves differently: {}", fn.name, difference.why),
@@ -149,7 +149,7 @@ void report_difference(Job& job, const Pair& pair, const driver::CodeFile& a, co
   d.error.notes.push_back("input: " + judge::describe(difference.input));
   d.error.help = "`epass run` runs either of them; `epass reduce` makes the program small";
   job.diagnostics.add(d);
-  const auto rows = judge::side_by_side({a.program(), pair.first}, {second, pair.second}, difference.input,
+  const auto rows = judge::side_by_side({first, pair.first}, {second, pair.second}, difference.input,
                                         pair.settings.options, 16);
   if (!job.ui.quiet && !job.ui.json_diagnostics) job.ui.complain(trace_text(a, b, rows));
 }
@@ -219,7 +219,8 @@ int run_compare(Job& job) {
     error.where.object = a->name;
     return job.fail(error);
   }
-  run_all(*pairs, a->program(), second, threads, job.ui);
+  const vm::Executable first_code(a->program()), second_code(second);
+  run_all(*pairs, first_code, second_code, threads, job.ui);
   std::string json;
   bool differ = false;
   size_t width = 8;
@@ -231,7 +232,7 @@ int run_compare(Job& job) {
     else if (!job.ui.quiet)
       job.ui.report(row_text(pair, *a, width));
     differ |= pair.verdict.difference.has_value();
-    if (pair.verdict.difference) report_difference(job, pair, *a, *b, second);
+    if (pair.verdict.difference) report_difference(job, pair, *a, *b, first_code, second_code);
   }
   if (!arguments.has("json") && !job.ui.quiet) job.ui.report(summary(*pairs, settings->seed));
   if (arguments.has("json") && arguments.get("json").empty()) job.ui.output(json);

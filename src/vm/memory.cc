@@ -20,8 +20,16 @@ uint64_t mix(uint64_t a, uint64_t b) {
 }
 
 uint64_t hash_of(const std::vector<uint8_t>& bytes) {
-  uint64_t hash = bytes.size();
-  for (uint8_t byte : bytes) hash = mix(hash, byte);
+  // Values of maps are large, and there is one hash for each run.
+  constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;
+  uint64_t hash = bytes.size(), word = 0;
+  size_t n = 0;
+  for (; n + 8 <= bytes.size(); n += 8) {
+    std::memcpy(&word, bytes.data() + n, 8);
+    hash = (hash ^ word) * kPrime;
+    hash ^= hash >> 29;
+  }
+  for (; n < bytes.size(); ++n) hash = mix(hash, bytes[n]);
   return hash;
 }
 

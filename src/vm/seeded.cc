@@ -47,7 +47,7 @@ void SeededWorld::finish(Machine& machine) {
     for (auto& [key, address] : map.values) {
       const std::vector<uint8_t>& value = *memory.region(address);
       for (uint8_t byte : key) hash = mix(hash, byte);
-      for (uint8_t byte : value) hash = mix(hash, byte);
+      hash = mix(hash, hash_of(value));
       if (!options_.keep_contents) continue;
       std::vector<uint8_t>& all = out_.contents[map.name];
       all.insert(all.end(), key.begin(), key.end());

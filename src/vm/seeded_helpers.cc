@@ -25,6 +25,16 @@ enum HelperId : int32_t {
   kLoop = 181,
 };
 
+// Any bytes, fast: values of maps may be large.
+void fill(std::vector<uint8_t>& bytes, uint64_t seed) {
+  for (size_t n = 0; n < bytes.size(); n += 8) {
+    seed += 0x9e3779b97f4a7c15;
+    const uint64_t word = (seed ^ seed >> 31) * 0xbf58476d1ce4e5b9;
+    const uint64_t mixed = word ^ word >> 32;
+    std::memcpy(bytes.data() + n, &mixed, std::min<size_t>(8, bytes.size() - n));
+  }
+}
+
 }  // namespace
 
 void SeededWorld::read_buffer(Machine& machine, Event& event, uint64_t address, uint64_t size) {
@@ -109,7 +119,7 @@ uint64_t SeededWorld::map_helper(Machine& machine, Map& map, int32_t id) {
       std::ranges::copy_n(known->second.begin(), ptrdiff_t(std::min(bytes.size(), known->second.size())),
                           bytes.begin());
     else if (!map.info.known)
-      for (size_t n = 0; n < bytes.size(); ++n) bytes[n] = uint8_t(mix(input_.seed ^ 0x3a9, n + key.size()));
+      fill(bytes, mix(input_.seed ^ 0x3a9, key.size()));
     const uint64_t base = memory.add(map.name, next_value_, std::move(bytes));
     next_value_ += uint64_t{1} << 33;
     return map.values.emplace(key, base).first;

@@ -24,7 +24,8 @@ bpf::Program program_of(const std::string& text) {
 Verdict verdict_of(const std::string& a, const std::string& b, vm::Context context = vm::Context::kRaw,
                    uint64_t inputs = 256) {
   const bpf::Program first = program_of(a), second = aligned(first, program_of(b));
-  return compare({first, bpf::FunctionId{0}}, {second, bpf::FunctionId{0}},
+  const vm::Executable first_code(first), second_code(second);
+  return compare({first_code, bpf::FunctionId{0}}, {second_code, bpf::FunctionId{0}},
                  {.inputs = inputs, .context = context, .options = options_of(first, nullptr)});
 }
 
