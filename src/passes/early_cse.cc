@@ -1,0 +1,156 @@
+// Uses again what is computed or loaded already.
+//
+//     v1 = load.u32 v0+0                           v1 = load.u32 v0+0
+//     jeq v1, 0, b2, b1                            jeq v1, 0, b2, b1
+//   b1:                                    =>    b1:
+//     v2 = load.u32 v0+0                           v3 = add v1, 1
+//     v3 = add v2, 1
+//
+// and what was stored, where it is loaded again. Looks along blocks with one way in, as far as the next call:
+// beyond it a value would need a register that calls leave alone, or a spill.
+
+#include <array>
+#include <map>
+
+#include "analysis/memory.h"
+#include "ir/builder.h"
+#include "ir/edit.h"
+#include "pass/pass.h"
+
+namespace epass {
+namespace {
+
+// What makes two pure instructions the same.
+struct Key {
+  Opcode op = Opcode::Undef;
+  Width width = Width::k64;
+  int64_t imm = 0;
+  std::array<Value, 2> operands = {};
+  friend auto operator<=>(const Key&, const Key&) = default;
+};
+
+struct Stored {
+  Location at = {};
+  Value value = {};
+  MemSize size = MemSize::kU64;
+  bool is_store = false;
+};
+
+// What is known where the walk stands.
+struct Known {
+  std::map<Key, Value> values = {};
+  std::vector<Stored> memory = {};
+};
+
+class EarlyCse {
+ public:
+  EarlyCse(Function& fn, PassContext& context)
+      : fn_(fn), context_(context), cfg_(fn), memory_(fn, cfg_, context.symbols), known_(cfg_.rpo.size()) {}
+
+  Changed run() {
+    for (Block b : cfg_.rpo) {
+      const auto incoming = cfg_.incoming(b);
+      Known known;
+      if (incoming.size() == 1 && b != fn_.entry()) known = leave(cfg_.source(incoming[0]));
+      for (Inst i = fn_.blocks[b].first, next; i; i = next) {
+        next = fn_.next(i);
+        visit(i, known);
+      }
+      known_[cfg_.number(b)] = std::move(known);
+    }
+    return changed_ ? Changed::kInstructions : Changed::kNothing;
+  }
+
+ private:
+  // What is known at the end of `b`. The last block that asks may have it.
+  Known leave(Block b) { return known_[cfg_.number(b)]; }
+
+  void visit(Inst i, Known& known) {
+    const InstData& d = fn_.insts[i];
+    if (clobbers_registers(d.op)) {
+      known = {};
+    } else if (d.op == Opcode::Load && d.core == kNoCore) {
+      load(i, known);
+    } else if (info(d.op).effects & kWrites) {
+      std::erase_if(known.memory, [&](const Stored& s) { return memory_.may_write(i, s.at); });
+      // A field of the context is not memory: the kernel may keep less of it than was written.
+      const Location at = d.op == Opcode::Store && d.core == kNoCore ? memory_.location(i) : Location{};
+      if (at.at.region != Region::kUnknown && at.at.region != Region::kContext)
+        remember(known, {at, fn_.operand(i, 1), d.size, true});
+    } else if (d.op >= Opcode::Add && d.op <= Opcode::BSwap64) {
+      compute(i, known);
+    }
+  }
+
+  void compute(Inst i, Known& known) {
+    const InstData& d = fn_.insts[i];
+    Key key{d.op, d.width, 0, {}};
+    for (size_t n = 0; n < d.operand_count; ++n) {
+      // Constants are the same by number, everything else by name.
+      const Value v = fn_.source(fn_.operand(i, n));
+      const auto c = n == 1 ? fn_.constant(v, Width::k64) : std::nullopt;
+      if (c) key.imm = int64_t(*c);
+      if (!c) key.operands[n] = v;
+    }
+    if (known.values.size() == kMaxKnown) known.values.clear();
+    const auto [it, is_new] = known.values.try_emplace(key, d.result);
+    if (!is_new) replace(i, it->second, "early-cse.computed");
+  }
+
+  void load(Inst i, Known& known) {
+    const InstData& d = fn_.insts[i];
+    const Location at = memory_.location(i);
+    for (const Stored& s : known.memory) {
+      if (s.at.at.root != at.at.root || s.at.at.region != at.at.region || s.at.at.offset != at.at.offset)
+        continue;
+      if (s.at.bytes != at.bytes) continue;
+      if (!s.is_store) {
+        if (s.size != d.size) continue;
+        return replace(i, s.value, "early-cse.loaded");
+      }
+      if (auto v = as_loaded(i, s.value)) return replace(i, *v, "early-cse.forwarded");
+    }
+    remember(known, {at, d.result, d.size, false});
+  }
+
+  // What loading gives after `v` was stored there; none if that takes more than a move.
+  std::optional<Value> as_loaded(Inst i, Value v) {
+    const MemSize size = fn_.insts[i].size;
+    if (size == MemSize::kU64) return v;
+    if (size == MemSize::kU32) return Builder::before(fn_, i).zext32(v);
+    const auto c = fn_.constant(v, Width::k64);
+    if (!c || size > MemSize::kU64) return {};
+    return Builder::before(fn_, i).constant(int64_t(*c & ((uint64_t{1} << 8 * bytes_of(size)) - 1)));
+  }
+
+  void remember(Known& known, Stored stored) {
+    if (known.memory.size() == kMaxKnown) known.memory.erase(known.memory.begin());
+    known.memory.push_back(std::move(stored));
+  }
+
+  void replace(Inst i, Value v, std::string_view what) {
+    if (fn_.home(fn_.insts[i].result).is_stack() || fn_.home(v).is_stack()) {
+      replace_keeping_home(fn_, i, v);
+    } else {
+      fn_.replace(fn_.insts[i].result, v);
+      fn_.remove(i);
+    }
+    context_.count(what);
+    changed_ = true;
+  }
+
+  static constexpr size_t kMaxKnown = 64;
+
+  Function& fn_;
+  PassContext& context_;
+  Cfg cfg_;
+  MemoryModel memory_;
+  std::vector<Known> known_;  // at the end of each block, in reverse post-order
+  bool changed_ = false;
+};
+
+}  // namespace
+
+Result<Changed> early_cse(Function& fn, PassContext& context) { return EarlyCse(fn, context).run(); }
+
+}  // namespace epass
