@@ -22,6 +22,7 @@ struct Pointee {
   Region region = Region::kUnknown;
   Value root = {};  // none: the frame pointer
   int64_t offset = 0;
+  friend bool operator==(const Pointee&, const Pointee&) = default;
 };
 
 // Bytes of an access.
@@ -30,9 +31,7 @@ struct Location {
   uint32_t bytes = 0;
 
   int64_t end() const { return at.offset + bytes; }
-  bool covers(const Location& other) const {
-    return at.root == other.at.root && at.offset <= other.at.offset && other.end() <= end();
-  }
+  friend bool operator==(const Location&, const Location&) = default;
 };
 
 class MemoryModel {

@@ -51,7 +51,7 @@ class EarlyCse {
     for (Block b : cfg_.rpo) {
       const auto incoming = cfg_.incoming(b);
       Known known;
-      if (incoming.size() == 1 && b != fn_.entry()) known = leave(cfg_.source(incoming[0]));
+      if (incoming.size() == 1 && b != fn_.entry()) known = known_[cfg_.number(cfg_.source(incoming[0]))];
       for (Inst i = fn_.blocks[b].first, next; i; i = next) {
         next = fn_.next(i);
         visit(i, known);
@@ -62,9 +62,6 @@ class EarlyCse {
   }
 
  private:
-  // What is known at the end of `b`. The last block that asks may have it.
-  Known leave(Block b) { return known_[cfg_.number(b)]; }
-
   void visit(Inst i, Known& known) {
     const InstData& d = fn_.insts[i];
     if (clobbers_registers(d.op)) {
@@ -101,13 +98,8 @@ class EarlyCse {
     const InstData& d = fn_.insts[i];
     const Location at = memory_.location(i);
     for (const Stored& s : known.memory) {
-      if (s.at.at.root != at.at.root || s.at.at.region != at.at.region || s.at.at.offset != at.at.offset)
-        continue;
-      if (s.at.bytes != at.bytes) continue;
-      if (!s.is_store) {
-        if (s.size != d.size) continue;
-        return replace(i, s.value, "early-cse.loaded");
-      }
+      if (s.at != at || (!s.is_store && s.size != d.size)) continue;
+      if (!s.is_store) return replace(i, s.value, "early-cse.loaded");
       if (auto v = as_loaded(i, s.value)) return replace(i, *v, "early-cse.forwarded");
     }
     remember(known, {at, d.result, d.size, false});
@@ -123,9 +115,9 @@ class EarlyCse {
     return Builder::before(fn_, i).constant(int64_t(*c & ((uint64_t{1} << 8 * bytes_of(size)) - 1)));
   }
 
-  void remember(Known& known, Stored stored) {
+  static void remember(Known& known, const Stored& stored) {
     if (known.memory.size() == kMaxKnown) known.memory.erase(known.memory.begin());
-    known.memory.push_back(std::move(stored));
+    known.memory.push_back(stored);
   }
 
   void replace(Inst i, Value v, std::string_view what) {

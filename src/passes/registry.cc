@@ -21,9 +21,11 @@ const char* level_pipeline(std::string_view level) {
            "cfg";
   // The higher ones differ only in what they will cost.
   if (level == "O2" || level == "O3" || level == "Os")
-    return "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,simplify-params,dce),early-cse,combine-loads,"
+    return "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,simplify-params,dce),early-cse,combine-"
+           "loads,"
            "merge-stores,dce,merge-stores,fold-params,dead-stores,"
-           "fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-cfg,fold-params,"
+           "fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-cfg,fold-"
+           "params,"
            "early-cse,fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-cfg";
   return nullptr;
 }
