@@ -11,6 +11,7 @@
 #include "judge/differ.h"
 #include "judge/inputs.h"
 #include "judge/taint.h"
+#include "vm/jit.h"
 
 namespace epass::judge {
 
@@ -42,25 +43,44 @@ class Watch : public vm::Observer {
   bool found_ = false;
 };
 
-std::string judge(const Subject& first, const Subject& second, const vm::Input& input,
-                  const Settings& settings, const vm::Outcome& a) {
-  if (!decides(a)) return "";
-  vm::Input longer = input;
-  longer.budget = a.executed * kSlack + kSlackMore;
-  auto run_second = [&](const vm::Options& options) {
-    return vm::run(second.executable, second.entry, longer, options, settings.jit);
-  };
-  const vm::Outcome b = run_second(settings.options);
-  if (same(a, b)) return "";
-  vm::Options options = settings.options;
-  options.keep_contents = true;
-  auto run_first = [&](uint64_t world) {
-    vm::Input other = input;
-    other.indeterminate = world;
-    return vm::run(first.executable, first.entry, other, options);
-  };
-  return difference(run_first(0), run_second(options), run_first);
-}
+// Runs the second program, and says how it differs.
+class Second {
+ public:
+  Second(const Subject& first, const Subject& second, const Settings& settings)
+      : first_(first), second_(second), settings_(settings), options_(settings.options) {
+    options_.engine = settings.engine;
+  }
+
+  std::string difference_from(const vm::Outcome& a, const vm::Input& input) {
+    if (!decides(a)) return "";
+    vm::Input longer = input;
+    longer.budget = a.executed * kSlack + kSlackMore;
+    auto run_second = [&](bool keep) {
+      options_.keep_contents = keep;
+      return vm::run(second_.executable, second_.entry, longer, options_, &code_);
+    };
+    const vm::Outcome b = run_second(false);
+    if (same(a, b)) return "";
+    vm::Options options = settings_.options;
+    options.keep_contents = true;
+    auto run_first = [&](uint64_t world) {
+      vm::Input other = input;
+      other.indeterminate = world;
+      return vm::run(first_.executable, first_.entry, other, options);
+    };
+    return difference(run_first(0), run_second(true), run_first);
+  }
+  // The same, running the original as well.
+  std::string difference_on(const vm::Input& input) {
+    return difference_from(vm::run(first_.executable, first_.entry, input, settings_.options), input);
+  }
+
+ private:
+  const Subject &first_, &second_;
+  const Settings& settings_;
+  vm::Options options_;
+  std::unique_ptr<vm::Jit> code_;
+};
 
 // Makes the input plainer as long as the programs differ on it.
 vm::Input minimised(vm::Input input, const std::function<bool(const vm::Input&)>& differs) {
@@ -159,8 +179,7 @@ class Corpus {
 
 std::string difference_on(const Subject& first, const Subject& second, const vm::Input& input,
                           const Settings& settings) {
-  return judge(first, second, input, settings,
-               vm::run(first.executable, first.entry, input, settings.options));
+  return Second(first, second, settings).difference_on(input);
 }
 
 Verdict compare(const Subject& first, const Subject& second, const Settings& settings) {
@@ -168,6 +187,7 @@ Verdict compare(const Subject& first, const Subject& second, const Settings& set
   Coverage coverage(first.program(), first.entry);
   Corpus corpus(settings, coverage);
   vm::Options options = settings.options;
+  Second other(first, second, settings);
   for (; verdict.inputs < settings.inputs; ++verdict.inputs) {
     const vm::Input input = corpus.next();
     Watch watch(first.program(), coverage);
@@ -185,14 +205,13 @@ Verdict compare(const Subject& first, const Subject& second, const Settings& set
       options.observer = nullptr;
       for (const Taint::Hint& hint : taint.hints()) corpus.add(input, hint);
     }
-    std::string why = judge(first, second, input, settings, a);
+    std::string why = other.difference_from(a, input);
     if (why.empty()) continue;
     verdict.difference = {.why = why, .input = input, .first_found = input};
     if (settings.minimise) {
-      verdict.difference->input = minimised(input, [&](const vm::Input& candidate) {
-        return !difference_on(first, second, candidate, settings).empty();
-      });
-      verdict.difference->why = difference_on(first, second, verdict.difference->input, settings);
+      verdict.difference->input = minimised(
+          input, [&](const vm::Input& candidate) { return !other.difference_on(candidate).empty(); });
+      verdict.difference->why = other.difference_on(verdict.difference->input);
     }
     ++verdict.inputs;
     break;

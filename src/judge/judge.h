@@ -22,8 +22,8 @@ struct Settings {
   uint64_t inputs = 256, seed = 1;
   uint64_t budget = 1 << 16;  // instructions of one run
   vm::Context context = vm::Context::kRaw;
-  vm::Options options = {};  // maps and data: options_of
-  vm::Jit* jit = nullptr;    // of the second program: run it as machine code, not in the interpreter
+  vm::Options options = {};                      // maps and data: options_of
+  vm::Engine engine = vm::Engine::kInterpreter;  // of the second program
   bool minimise = true;
 };
 

@@ -54,6 +54,12 @@ Result<judge::Settings> read_settings(const Arguments& arguments) {
     if (!number) return fail(number.error());
     *value = *number;
   }
+  if (arguments.has("engine")) {
+    const std::string engines[] = {"interp", "jit"};
+    auto engine = parse_word("--engine", arguments.get("engine"), engines);
+    if (!engine) return fail(engine.error());
+    settings.engine = *engine ? vm::Engine::kJit : vm::Engine::kInterpreter;
+  }
   return settings;
 }
 
