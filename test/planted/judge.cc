@@ -1,0 +1,164 @@
+// Looks for a fault of the compiler that it is built with: compiles generated programs and the files given in
+// several ways and compares each with its original on guided inputs, until one differs.
+//
+// usage: epass_planted [--programs N] [--inputs N] [FILE...]
+// Prints one line: `found after I inputs, P programs: WHERE: WHY` or `not found ...`. Exit status 0 if
+// nothing differs, 1 if something does, 2 if nothing could be compared.
+
+#include "judge.h"
+
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include "base/format.h"
+#include "codegen/lower.h"
+#include "judge/judge.h"
+#include "judge/world.h"
+#include "lift/lift.h"
+#include "object/dump.h"
+#include "object/object.h"
+#include "pass/pipeline.h"
+#include "passes/registry.h"
+#include "random_program.h"
+
+namespace epass {
+namespace {
+
+struct Way {
+  const char* passes = "O0";
+  bpf::Isa isa = bpf::Isa::kV4;
+  bool keep_homes = true;
+  int registers = 10;
+};
+// Levels as users have them; few registers and no homes, so that there is something to assign and to spill;
+// old instruction sets; each pass alone, since the others of a level may hide what it does.
+constexpr Way kWays[] = {
+    {"O1"},
+    {"O0", bpf::Isa::kV4, false, 5},
+    {"O1", bpf::Isa::kV4, false, 4},
+    {"O1", bpf::Isa::kV1},
+    {"O0", bpf::Isa::kV2, false, 10},
+    {"O1", bpf::Isa::kV3, false, 7},
+    {"simplify"},
+    {"const-prop"},
+    {"simplify-params"},
+    {"simplify-cfg", bpf::Isa::kV4, false, 6},
+    {"immediates", bpf::Isa::kV4, false, 10},
+    {"promote-slots,const-prop", bpf::Isa::kV4, false, 8},
+};
+
+struct Totals {
+  uint64_t programs = 0, compilations = 0, inputs = 0, kept = 0;
+};
+
+void put(const std::string& text) { std::fputs(text.c_str(), stdout); }
+
+// The program after one way through the compiler; functions that cannot go it stay.
+bpf::Program compiled(const bpf::Program& program, const Way& way, Totals& totals) {
+  auto stages = parse_pipeline(way.passes, {all_passes(), level_pipeline});
+  const CallFacts facts = analyze_calls(program);
+  std::map<bpf::FunctionId, bpf::NewCode> changed;
+  for (uint32_t n = 0; stages && n < program.functions.size(); ++n) {
+    const bpf::FunctionId id{n};
+    Counters counters;
+    auto fn = lift(program, id, facts);
+    const LowerOptions lowering{.isa = way.isa, .keep_homes = way.keep_homes, .registers = way.registers};
+    // Not verified between passes: the comparison has to find it.
+    auto ran = fn ? run_pipeline(*fn, *stages, program.symbols, way.isa, counters, {}) : fail(fn.error());
+    auto code = ran ? lower(*fn, lowering) : fail(ran.error());
+    if (code)
+      changed[id] = std::move(*code);
+    else
+      ++totals.kept;
+  }
+  return vm::with_code(program, changed);
+}
+
+// True if some way differs; says which.
+bool differs(const bpf::Program& program, const judge::Settings& settings, bpf::FunctionId entry,
+             const std::string& name, Totals& totals) {
+  const vm::Executable before(program);
+  ++totals.programs;
+  for (const Way& way : kWays) {
+    const bpf::Program after = compiled(program, way, totals);
+    const vm::Executable second(after);
+    ++totals.compilations;
+    const judge::Verdict verdict = judge::compare({before, entry}, {second, entry}, settings);
+    totals.inputs += verdict.inputs;
+    if (!verdict.difference) continue;
+    put(format("found after {} inputs, {} programs: {}, {}{}{}: {}\n", totals.inputs, totals.programs, name,
+               way.passes, format(" v{}", int(way.isa)),
+               way.keep_homes ? "" : format(" without homes, {} registers", way.registers),
+               verdict.difference->why));
+    return true;
+  }
+  return false;
+}
+
+bool generated(uint64_t seed, uint64_t inputs, Totals& totals) {
+  const RandomProgram random = random_program(seed, Judge::kVirtualMachine);
+  auto program = object::split_flat(random.insns, "random");
+  if (!program) return false;
+  judge::Settings settings{.inputs = inputs, .seed = seed, .options = vm_options(), .minimise = false};
+  settings.context = random.xdp ? vm::Context::kXdp : vm::Context::kSkb;
+  return differs(*program, settings, bpf::FunctionId{0}, format("generated {}", seed), totals);
+}
+
+bool real(const char* path, uint64_t inputs, Totals& totals) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(file), {}};
+  std::unique_ptr<object::Object> object;
+  bpf::Program program;
+  auto format_of = object::detect_format(bytes);
+  if (format_of && *format_of == object::Format::kElf) {
+    auto parsed = object::Object::parse(std::move(bytes), path);
+    if (!parsed) return false;
+    object = std::make_unique<object::Object>(std::move(*parsed));
+    program = object->program();
+  } else {
+    auto insns = object::parse_dump({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    auto split = insns ? object::split_flat(*insns, path) : fail(insns.error());
+    if (!split) return false;
+    program = std::move(*split);
+  }
+  judge::Settings settings{
+      .inputs = inputs, .options = judge::options_of(program, object.get()), .minimise = false};
+  for (uint32_t n = 0; n < program.functions.size(); ++n) {
+    const bpf::FunctionId id{n};
+    if (!program.functions[id].is_entry) continue;
+    settings.context = judge::context_of(program.functions[id].type);
+    if (differs(program, settings, id, std::string(path).substr(std::string(path).rfind('/') + 1), totals))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+}  // namespace epass
+
+int main(int argc, char** argv) {
+  using namespace epass;
+  uint64_t programs = 120, inputs = 24;
+  Totals totals;
+  std::vector<const char*> files;
+  for (int k = 1; k < argc; ++k) {
+    uint64_t* to = !std::strcmp(argv[k], "--programs") ? &programs
+                   : !std::strcmp(argv[k], "--inputs") ? &inputs
+                                                       : nullptr;
+    if (to && ++k < argc)
+      std::from_chars(argv[k], argv[k] + std::strlen(argv[k]), *to);
+    else if (!to)
+      files.push_back(argv[k]);
+  }
+  for (uint64_t seed = 1; seed <= programs; ++seed)
+    if (generated(seed, inputs, totals)) return 1;
+  for (const char* path : files)
+    if (real(path, 2 * inputs, totals)) return 1;
+  put(format("not found in {} inputs, {} programs, {} compilations, {} functions kept\n", totals.inputs,
+             totals.programs, totals.compilations, totals.kept));
+  return totals.inputs ? 0 : 2;
+}
