@@ -37,12 +37,13 @@ struct Way {
 // Levels as users have them; few registers and no homes, so that there is something to assign and to spill;
 // old instruction sets; each pass alone, since the others of a level may hide what it does.
 constexpr Way kWays[] = {
+    {"O2"},
     {"O1"},
     {"O0", bpf::Isa::kV4, false, 5},
     {"O1", bpf::Isa::kV4, false, 4},
     {"O1", bpf::Isa::kV1},
     {"O0", bpf::Isa::kV2, false, 10},
-    {"O1", bpf::Isa::kV3, false, 7},
+    {"O2", bpf::Isa::kV3, false, 7},
     {"simplify"},
     {"const-prop"},
     {"simplify-params"},
@@ -51,14 +52,14 @@ constexpr Way kWays[] = {
     {"promote-slots,const-prop", bpf::Isa::kV4, false, 8},
 };
 
-struct Totals {
+struct Tally {
   uint64_t programs = 0, compilations = 0, inputs = 0, kept = 0;
 };
 
 void put(const std::string& text) { std::fputs(text.c_str(), stdout); }
 
 // The program after one way through the compiler; functions that cannot go it stay.
-bpf::Program compiled(const bpf::Program& program, const Way& way, Totals& totals) {
+bpf::Program compiled(const bpf::Program& program, const Way& way, Tally& totals) {
   auto stages = parse_pipeline(way.passes, {all_passes(), level_pipeline});
   const CallFacts facts = analyze_calls(program);
   std::map<bpf::FunctionId, bpf::NewCode> changed;
@@ -80,7 +81,7 @@ bpf::Program compiled(const bpf::Program& program, const Way& way, Totals& total
 
 // True if some way differs; says which.
 bool differs(const bpf::Program& program, const judge::Settings& settings, bpf::FunctionId entry,
-             const std::string& name, Totals& totals) {
+             const std::string& name, Tally& totals) {
   const vm::Executable before(program);
   ++totals.programs;
   for (const Way& way : kWays) {
@@ -99,7 +100,7 @@ bool differs(const bpf::Program& program, const judge::Settings& settings, bpf::
   return false;
 }
 
-bool generated(uint64_t seed, uint64_t inputs, Totals& totals) {
+bool generated(uint64_t seed, uint64_t inputs, Tally& totals) {
   const RandomProgram random = random_program(seed, Judge::kVirtualMachine);
   auto program = object::split_flat(random.insns, "random");
   if (!program) return false;
@@ -108,7 +109,7 @@ bool generated(uint64_t seed, uint64_t inputs, Totals& totals) {
   return differs(*program, settings, bpf::FunctionId{0}, format("generated {}", seed), totals);
 }
 
-bool real(const char* path, uint64_t inputs, Totals& totals) {
+bool real(const char* path, uint64_t inputs, Tally& totals) {
   std::ifstream file(path, std::ios::binary);
   std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(file), {}};
   std::unique_ptr<object::Object> object;
@@ -143,7 +144,7 @@ bool real(const char* path, uint64_t inputs, Totals& totals) {
 int main(int argc, char** argv) {
   using namespace epass;
   uint64_t programs = 120, inputs = 24;
-  Totals totals;
+  Tally totals;
   std::vector<const char*> files;
   for (int k = 1; k < argc; ++k) {
     uint64_t* to = !std::strcmp(argv[k], "--programs") ? &programs
