@@ -162,7 +162,9 @@ Result<std::vector<Verdict>> verify_flat(std::span<const bpf::Insn> insns, const
   bool first = true;
   std::vector<LoadType> types = options.type.empty() ? all_load_types() : candidate_types("", options.type);
   for (const LoadType& type : types) {
-    Verdict v = load({.insns = code, .type = type, .name = "main", .log_level = options.log_level});
+    Fd fd;
+    Verdict v = load({.insns = code, .type = type, .name = "main", .log_level = options.log_level}, &fd);
+    if (fd && options.loaded) options.loaded(v, fd.get(), {});
     if (first || v.accepted.value_or(false)) best = std::move(v);
     first = false;
     if (best.accepted.value_or(false)) break;

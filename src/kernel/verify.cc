@@ -154,7 +154,7 @@ Verdict load_with(std::span<const uint8_t> bytes, int n, const LoadType* type, c
     bpf_program *p, *wanted = nullptr;
     int k = 0;
     bpf_object__for_each_program(p, object.get()) {
-      bpf_program__set_autoload(p, k == n);
+      bpf_program__set_autoload(p, k == n || options.beside.contains(bpf_program__name(p)));
       if (k++ == n) wanted = p;
     }
     bpf_map* map;
@@ -209,11 +209,14 @@ Verdict load_one(std::span<const uint8_t> bytes, int n, const LoadType* type, co
 
 }  // namespace
 
-Result<std::vector<Verdict>> verify_object(Bytes bytes, const std::string& name,
-                                           const VerifyOptions& options) {
+Result<std::vector<Verdict>> verify_object(Bytes bytes, const std::string& name, const VerifyOptions& given) {
   raise_memlock();
   auto parsed = object::Object::parse({bytes.begin(), bytes.end()}, name);
   if (!parsed) return fail(parsed.error());
+  VerifyOptions options = given;
+  for (const object::Map& map : parsed->maps())
+    if (map.type == BPF_MAP_TYPE_PROG_ARRAY)
+      for (const auto& [slot, program] : map.slots) options.beside.insert(program);
   libbpf_set_print(collect);
   messages.clear();
   std::vector<uint8_t> copy = prepare(bytes);

@@ -2,6 +2,7 @@
 // Asks this kernel about every program of an input. Nothing is attached, nothing stays.
 
 #include <functional>
+#include <set>
 #include <vector>
 
 #include "base/bytes.h"
@@ -21,6 +22,8 @@ struct VerifyOptions {
   std::string type = {};                                // load everything as this type
   std::string maps = {};                                // CSV of stand-in maps, for dumps and raw bytecode
   int log_level = 0;
+  // Loaded beside each program: those that the object puts into program arrays, or libbpf gives up.
+  std::set<std::string> beside = {};
   std::function<void(const Verdict&)> progress = {};
   // Sees each accepted program while it is loaded: its descriptor and its maps, in a fixed order.
   std::function<void(const Verdict&, int program, const std::vector<LoadedMap>&)> loaded = {};

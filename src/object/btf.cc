@@ -213,6 +213,17 @@ std::optional<uint32_t> Btf::map_number(uint32_t id, std::string_view name) cons
   return std::nullopt;
 }
 
+std::optional<uint32_t> Btf::map_values_offset(uint32_t id) const {
+  id = skip_modifiers(id);
+  Type map = type(id);
+  if (map.kind() != kStruct) return std::nullopt;
+  for (uint32_t n = 0; n < map.count(); ++n) {
+    uint64_t at = offsets_[id] + 12 + uint64_t(n) * 12;
+    if (string(*read_le<uint32_t>(data_, at)) == "values") return *read_le<uint32_t>(data_, at + 8) / 8;
+  }
+  return std::nullopt;
+}
+
 Result<BtfExt> BtfExt::parse(Bytes data) {
   BtfExt ext;
   auto magic = read_le<uint16_t>(data, 0);

@@ -34,6 +34,8 @@ class Btf {
   std::map<std::string_view, uint32_t> variables() const;
   // What member `name` of map definition `id` says: a number, or the size of the type it points to.
   std::optional<uint32_t> map_number(uint32_t id, std::string_view name) const;
+  // Where the slots that map definition `id` fills begin, in bytes from its start.
+  std::optional<uint32_t> map_values_offset(uint32_t id) const;
 
  private:
   uint32_t skip_modifiers(uint32_t id) const;

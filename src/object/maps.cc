@@ -12,6 +12,23 @@ bool is_map_section(std::string_view name) {
   return name == "maps" || name == ".maps" || name.starts_with("maps/");
 }
 
+namespace {
+
+// Pointers that the definitions in section `number` hold: offset -> name of the program or map.
+std::map<uint64_t, std::string> pointers_in(const ElfFile& elf, uint32_t number) {
+  std::map<uint64_t, std::string> out;
+  for (const ElfSection& section : elf.sections) {
+    if (section.type != SHT_REL || section.info != number) continue;
+    auto relocations = read_relocations(elf, section);
+    if (!relocations) continue;  // the reader of the object has said so
+    for (const ElfRelocation& r : *relocations)
+      if (r.symbol < elf.symbols.size()) out[r.offset] = elf.symbols[r.symbol].name;
+  }
+  return out;
+}
+
+}  // namespace
+
 std::vector<Map> read_maps(const ElfFile& elf, const Btf* btf) {
   std::vector<const ElfSymbol*> order;
   for (const ElfSymbol& s : elf.symbols) order.push_back(&s);
@@ -19,6 +36,7 @@ std::vector<Map> read_maps(const ElfFile& elf, const Btf* btf) {
   std::map<std::string_view, uint32_t> variables;
   if (btf) variables = btf->variables();
   std::vector<Map> maps;
+  std::map<uint32_t, std::map<uint64_t, std::string>> pointers;
   for (const ElfSymbol* symbol : order) {
     const ElfSymbol& s = *symbol;
     if (s.section == SHN_UNDEF || s.section >= elf.sections.size() || s.type() == STT_SECTION ||
@@ -36,6 +54,12 @@ std::vector<Map> read_maps(const ElfFile& elf, const Btf* btf) {
       map.type = number("type"), map.max_entries = number("max_entries"), map.flags = number("map_flags");
       map.key_size = btf->map_number(it->second, "key_size").value_or(number("key"));
       map.value_size = btf->map_number(it->second, "value_size").value_or(number("value"));
+      if (auto first = btf->map_values_offset(it->second)) {
+        if (!pointers.contains(s.section)) pointers[s.section] = pointers_in(elf, s.section);
+        for (const auto& [offset, name] : pointers[s.section])
+          if (offset >= s.value + *first && offset < s.value + s.size)
+            map.slots.emplace_back(uint32_t((offset - s.value - *first) / 8), name);
+      }
     }
     maps.push_back(std::move(map));
   }

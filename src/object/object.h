@@ -17,7 +17,9 @@ struct Map {
   std::string name = {};
   bool legacy = false;                                                          // SEC("maps") instead of BTF
   uint32_t type = 0, key_size = 0, value_size = 0, max_entries = 0, flags = 0;  // 0 also if unknown
-  uint32_t inner_index = UINT32_MAX;  // legacy maps of maps: the inner one, in order of the section
+  uint32_t inner_index = UINT32_MAX;  // maps of maps: the inner one, in order of the maps, if it is known
+  // What the object puts into its slots: programs or maps, by name.
+  std::vector<std::pair<uint32_t, std::string>> slots = {};
 };
 
 bool is_map_section(std::string_view name);
