@@ -1,5 +1,6 @@
 // Maps with numbers as keys.
 
+#include <algorithm>
 #include <cerrno>
 
 #include "maps/tables.h"
@@ -38,8 +39,7 @@ Value* Array::lookup(const uint8_t* key, bool) {
 }
 
 int Array::update(const uint8_t* key, const uint8_t* value, uint64_t flags) {
-  const uint64_t known = per_cpu() ? 0 : kLock;
-  if ((flags & ~known) > BPF_EXIST) return -EINVAL;
+  if ((flags & ~kLock) > BPF_EXIST) return -EINVAL;
   if (index_of(key) >= spec_.max_entries) return -E2BIG;
   if (flags & BPF_NOEXIST) return -EEXIST;
   if (flags & kLock && !spec_.spin_lock) return -EINVAL;
@@ -59,6 +59,17 @@ void Array::for_each(const Visit& visit) {
     std::memcpy(key, &index, sizeof key);
     Value* value = lookup(key, true);
     if (!value || !visit(key, *value)) return;
+  }
+}
+
+void Array::for_each_touched(const Visit& visit) {
+  std::vector<uint32_t> indices;
+  for (const auto& [index, value] : values_) indices.push_back(index);
+  std::ranges::sort(indices);
+  for (uint32_t index : indices) {
+    uint8_t key[4];
+    std::memcpy(key, &index, sizeof key);
+    if (!visit(key, values_[index])) return;
   }
 }
 

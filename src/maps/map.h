@@ -58,6 +58,8 @@ class Map {
   // Every key and value, in the order of next_key, until the function says false. It must not change the map.
   using Visit = std::function<bool(const uint8_t* key, Value& value)>;
   virtual void for_each(const Visit& visit);
+  // Only those that somebody asked for or wrote: of arrays, the rest is zeros.
+  virtual void for_each_touched(const Visit& visit) { for_each(visit); }
 
   bool has_entries() const;  // lookup and update make sense: no queue, no ring buffer
   bool per_cpu() const;

@@ -21,6 +21,7 @@ class Array : public Map {
   int erase(const uint8_t* key) override;
   int next_key(const uint8_t* key, uint8_t* next) override;
   void for_each(const Visit& visit) override;
+  void for_each_touched(const Visit& visit) override;
 
  private:
   std::unordered_map<uint32_t, Value> values_;
