@@ -186,32 +186,44 @@ exit 0 all accepted, 1 rejected or not judged, 2 usage.
 
 constexpr Option kRun[] = {
     {.name = "prog", .value = kRequired, .repeatable = true},
+    {.name = "ctx", .value = kRequired, .takes = "xdp skb raw"},
     {.name = "packet", .value = kRequired},
-    {.name = "ctx", .value = kRequired},
-    {.name = "seed", .value = kRequired},
+    {.name = "mem", .value = kRequired},
+    {.name = "map", .value = kRequired, .repeatable = true},
+    {.name = "engine", .value = kRequired, .takes = "interp jit kernel"},
+    {.name = "repeat", .value = kRequired},
     {.name = "budget", .value = kRequired},
+    {.name = "seed", .value = kRequired},
     {.name = "trace"},
+    {.name = "profile"},
     {.name = "input", .value = kRequired, .takes = "elf raw dump"},
     {.name = "json", .value = kAttached, .takes = "FILE"},
 };
 constexpr std::string_view kRunHelp =
-    R"(epass run: execute programs in user space
+    R"(epass run: execute programs in user space, or in this kernel without attaching them
 usage: epass run IN [OPTIONS]
   epass run prog.o --prog count --packet 525400123456020000000001080045
-  epass run prog.o --prog count --packet @packet.bin --trace
-  epass run code.txt --ctx 0100000002000000
+  epass run prog.o --prog count --packet @packet.bin --map ports=@ports.json --trace
+  epass run prog.o --prog count --engine jit --repeat 100000
+  epass run code.txt --mem 0100000002000000
 
---prog NAME      only this program; repeat, globs allowed
---packet BYTES   hexadecimal digits or @FILE (default for xdp and socket buffers: 64 zeros)
---ctx BYTES      the memory that r1 points to, for programs of other types
---seed N         decides what helpers return and what foreign memory holds (default 1)
---budget N       instructions at most (default 262144)
---trace          each instruction that was executed
---input FORMAT   elf raw dump (default: by content)
---json[=FILE]    one JSON object per program (epass help json)
+input     --prog NAME            only this program; repeat, globs allowed
+          --ctx xdp|skb|raw      what r1 points to (default by the program's type; raw for bytecode)
+          --packet BYTES         hexadecimal digits or @FILE (default for xdp and skb: 64 zeros)
+          --mem BYTES            raw: the memory that r1 points to, r2 is its length
+          --map NAME=@FILE       what a map or data section holds: JSON as of `bpftool map dump -j`,
+                                 programs by name in a prog_array, or bare values; repeat
+          --seed N               decides time, random numbers and what has no model (default 1)
+          --input FORMAT         elf raw dump (default: by content)
+work      --engine interp|jit|kernel   kernel: BPF_PROG_TEST_RUN (default interp)
+          --repeat N             run N times and tell the time of one; maps keep what they hold
+          --budget N             instructions at most (default 262144)
+report    --trace                each instruction with its effects: registers, memory, jumps
+          --profile              instructions executed by source line and block, hottest first
+          --json[=FILE]          one JSON object per program (epass help json)
 everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
-Helpers other than those of maps are stubs that answer by the seed: two versions of a program with
-the same seed meet the same world. exit 0, 1 a program did not end well, 2 usage.
+Maps, packets and common helpers do what the kernel's do; other helpers answer by the seed.
+exit 0, 1 a program did not end well, 2 usage. More: docs/vm.md
 )";
 
 constexpr Option kPasses[] = {{.name = "O", .letter = 'O', .value = kRequired, .takes = "0 1 2 3 s"},

@@ -1,16 +1,22 @@
-// `epass run`: executes a program in user space, in a world that the seed decides.
+// `epass run`: executes a program in user space, in a world that the seed decides, or in this kernel by test
+// run.
 
-#include <algorithm>
+#include "tool/run.h"
+
+#include <chrono>
+#include <memory>
 
 #include "base/format.h"
 #include "driver/compile.h"
 #include "driver/files.h"
-#include "driver/listing.h"
 #include "tool/command.h"
 #include "tool/json.h"
+#include "tool/map_file.h"
 #include "tool/opt_report.h"
+#include "tool/run_changes.h"
+#include "tool/run_trace.h"
 #include "tool/source_place.h"
-#include "vm/vm.h"
+#include "vm/jit.h"
 
 namespace epass::tool {
 
@@ -35,110 +41,278 @@ Result<std::vector<uint8_t>> read_bytes(std::string_view option, const std::stri
   return bytes;
 }
 
-vm::Context context_of(const std::string& type) {
-  if (type == "xdp") return vm::Context::kXdp;
-  constexpr std::string_view kSkbTypes[] = {"sched_cls",  "sched_act", "socket_filter",
-                                            "cgroup_skb", "lwt_in",    "lwt_out",
-                                            "lwt_xmit",   "sk_skb",    "lwt_seg6local"};
-  return std::ranges::find(kSkbTypes, type) != std::end(kSkbTypes) ? vm::Context::kSkb : vm::Context::kRaw;
-}
+constexpr uint64_t kDefaultBudget = 1 << 18;
+constexpr size_t kMaxShown = 16;  // records of ring buffers and the like
 
-Result<vm::Input> read_world(const Arguments& arguments) {
-  vm::Input world;
-  if (arguments.has("packet") && arguments.has("ctx"))
-    return usage_error("`--packet` and `--ctx` both say what the program gets",
-                       "`--packet` for xdp and socket buffers, `--ctx` for everything else");
-  for (const char* option : {"packet", "ctx"}) {
-    if (!arguments.has(option)) continue;
-    auto bytes = read_bytes(format("--{}", option), arguments.get(option));
-    if (!bytes) return fail(bytes.error());
-    world.packet = std::move(*bytes);
+Result<RunOptions> read_options(const Arguments& arguments) {
+  RunOptions options;
+  options.budget = kDefaultBudget;
+  if (arguments.has("ctx")) {
+    auto word = parse_word("--ctx", arguments.get("ctx"), std::vector<std::string>{"xdp", "skb", "raw"});
+    if (!word) return fail(word.error());
+    constexpr vm::Context kContexts[] = {vm::Context::kXdp, vm::Context::kSkb, vm::Context::kRaw};
+    options.context = kContexts[*word];
+  }
+  if (arguments.has("engine")) {
+    auto word =
+        parse_word("--engine", arguments.get("engine"), std::vector<std::string>{"interp", "jit", "kernel"});
+    if (!word) return fail(word.error());
+    options.engine = static_cast<RunEngine>(*word);
   }
   const struct {
     const char* option;
-    uint64_t* value;
-  } numbers[] = {{"seed", &world.seed}, {"budget", &world.budget}};
-  for (const auto& [option, value] : numbers) {
+    std::optional<std::vector<uint8_t>>* bytes;
+  } buffers[] = {{"packet", &options.packet}, {"mem", &options.memory}};
+  for (const auto& [option, to] : buffers) {
     if (!arguments.has(option)) continue;
-    auto number = parse_number(format("--{}", option), arguments.get(option), 0, UINT64_MAX);
+    auto bytes = read_bytes(format("--{}", option), arguments.get(option));
+    if (!bytes) return fail(bytes.error());
+    *to = std::move(*bytes);
+  }
+  if (options.packet && options.memory)
+    return usage_error("`--packet` and `--mem` both say what the program gets",
+                       "`--packet` for xdp and socket buffers, `--mem` for everything else");
+  if (options.packet && options.context == vm::Context::kRaw)
+    return usage_error("`--packet` needs `--ctx xdp` or `--ctx skb`", "`--mem` is the memory of `--ctx raw`");
+  if (options.memory && options.context && options.context != vm::Context::kRaw)
+    return usage_error("`--mem` is the memory of `--ctx raw`", "`--packet` for xdp and socket buffers");
+  const struct {
+    const char* option;
+    uint64_t* value;
+    uint64_t most;
+  } numbers[] = {{"seed", &options.seed, UINT64_MAX},
+                 {"budget", &options.budget, INT64_MAX},
+                 {"repeat", &options.repeat, UINT32_MAX}};
+  for (const auto& [option, value, most] : numbers) {
+    if (!arguments.has(option)) continue;
+    auto number = parse_number(format("--{}", option), arguments.get(option), option[0] == 'r', most);
     if (!number) return fail(number.error());
     *value = *number;
   }
-  return world;
+  options.timed = arguments.has("repeat");
+  options.trace = arguments.has("trace"), options.profile = arguments.has("profile");
+  for (const std::string& text : arguments.all("map")) {
+    const size_t equals = text.find("=@");
+    if (equals == text.npos || equals == 0 || equals + 2 == text.size())
+      return usage_error(format("`--map {}` is no NAME=@FILE", text), "`--map ports=@ports.json`");
+    options.maps.push_back({text.substr(0, equals), text.substr(equals + 2)});
+  }
+  if (options.engine != RunEngine::kInterpreter && (options.trace || options.profile))
+    return usage_error(format("`--{}` needs the interpreter", options.trace ? "trace" : "profile"),
+                       "`--engine interp`, or without the option");
+  if (options.trace && options.profile)
+    return usage_error("`--trace` and `--profile` do not go together", "one after the other");
+  return options;
 }
 
-std::string result_text(const bpf::Function& fn, uint64_t r0) {
+std::string result_text(std::string_view type, uint64_t r0) {
   constexpr std::string_view kXdp[] = {"XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"};
   std::string text = format("{:#x}", r0);
-  if (fn.type == "xdp" && r0 < std::size(kXdp)) text += format(" ({})", kXdp[r0]);
+  if (type == "xdp" && r0 < std::size(kXdp)) text += format(" ({})", kXdp[r0]);
   return text;
 }
 
-std::string json_line(const driver::CodeFile& file, const bpf::Function& fn, const vm::Outcome& out) {
+constexpr std::string_view kEngineNames[] = {"interp", "jit", "kernel"};
+
+std::string json_line(const driver::CodeFile& file, const bpf::Function& fn, const RunOptions& options,
+                      const RunAnswer& answer) {
   JsonLine line = program_line(file.name, fn.section, fn.name, fn.type);
-  const bool ended = out.error.empty();
-  if (ended)
-    line.hex("result", out.r0);
+  if (answer.error.empty())
+    line.hex("result", answer.r0);
   else
     line.raw("result", "null");
-  line.number("insns_executed", static_cast<int64_t>(out.executed)).text_or_null("error", out.error);
+  line.number_or_null("insns_executed", answer.executed).text_or_null("error", answer.error);
+  line.text("engine", kEngineNames[static_cast<size_t>(options.engine)]);
+  line.number("runs", static_cast<int64_t>(answer.runs));
+  line.raw("ns_per_run", options.timed && answer.ns_per_run ? format("{:.1f}", *answer.ns_per_run) : "null");
   return line.line();
 }
 
-// Records are counted in their section, so the function is looked up by its stretch of it.
-std::string trace_text(const driver::CodeFile& file, bpf::FunctionId entry, const vm::Outcome& out) {
-  const bpf::Program& program = file.program();
+std::string hex(const std::vector<uint8_t>& bytes) {
   std::string text;
-  bpf::FunctionId current = entry;
-  auto covers = [&](bpf::FunctionId id, uint32_t record) {
-    const bpf::Function& fn = program.functions[id];
-    return record >= fn.section_insn && record - fn.section_insn < fn.insns.size();
-  };
-  for (uint32_t record : out.visited) {
-    if (!covers(current, record))
-      for (uint32_t i = 0; i < program.functions.size(); ++i)
-        if (covers(bpf::FunctionId{i}, record)) current = bpf::FunctionId{i};
-    if (!covers(current, record)) continue;
-    const bpf::Function& fn = program.functions[current];
-    const uint32_t insn = record - fn.section_insn;
-    text += format("{:>4}  {}{}\n", insn, driver::insn_text(file, current, insn),
-                   current == entry ? "" : "   ; " + fn.name);
+  for (size_t n = 0; n < std::min<size_t>(bytes.size(), 32); ++n) text += format(" {:02x}", bytes[n]);
+  return text + (bytes.size() > 32 ? " .." : "");
+}
+
+std::string events_text(const world::World& world) {
+  std::string text;
+  size_t shown = 0, left = 0;
+  for (const world::Event& event : world.events()) {
+    const bool printed = event.what.starts_with("bpf_trace_");
+    const bool record = event.what == "bpf_ringbuf_output" || event.what == "bpf_perf_event_output";
+    if (!printed && !record) continue;
+    if (shown == kMaxShown) {
+      ++left;
+      continue;
+    }
+    ++shown;
+    std::string line = event.text;
+    while (line.ends_with('\n')) line.pop_back();
+    text += printed ? format("printed: {}\n", printable(line))
+                    : format("record in {}:{}\n", printable(event.map), hex(event.bytes));
   }
+  if (left) text += format("and {} more\n", left);
   return text;
 }
 
-int run_program(Job& job, const driver::CodeFile& file, bpf::FunctionId id, vm::Input world,
-                std::string& json) {
+Result<world::Setup> setup_for(const driver::CodeFile& file, const bpf::Function& fn,
+                               const RunOptions& options) {
+  world::Setup setup = file.object ? world::setup_of(*file.object) : world::Setup{};
+  setup.seed = options.seed;
+  setup.context = context_for(fn, options);
+  setup.ethernet = options.context ? true : world::sees_ethernet(fn.type);
+  if (options.memory) setup.memory = *options.memory;
+  if (setup.context != vm::Context::kRaw) setup.packet = options.packet.value_or(std::vector<uint8_t>(64));
+  for (const auto& [name, path] : options.maps) {
+    auto map = std::ranges::find(setup.maps, name, [](const world::MapSetup& m) { return m.spec.name; });
+    if (map == setup.maps.end()) {
+      auto section = setup.sections.find(name);
+      if (section == setup.sections.end()) return unknown_map(file, name);
+      auto bytes = driver::read_file(path);
+      if (!bytes) return fail(bytes.error());
+      bytes->resize(section->second.bytes.size());
+      section->second.bytes = std::move(*bytes);
+      continue;
+    }
+    auto entries = read_map_file(path, map->spec);
+    if (!entries) return fail(entries.error());
+    map->entries.insert(map->entries.end(), entries->begin(), entries->end());
+  }
+  return setup;
+}
+
+// In user space, by the interpreter or compiled.
+Result<RunAnswer> run_here(const driver::CodeFile& file, bpf::FunctionId id, const RunOptions& options) {
   const bpf::Function& fn = file.program().functions[id];
-  world.context = job.arguments.has("ctx") ? vm::Context::kRaw : context_of(fn.type);
-  if (job.arguments.has("packet") && world.context == vm::Context::kRaw) world.context = vm::Context::kXdp;
-  if (world.packet.empty() && world.context != vm::Context::kRaw) world.packet.resize(64);
-  vm::Options options{.trace = job.arguments.has("trace")};
-  if (file.object)
-    for (const object::Map& map : file.object->maps())
-      options.maps[map.name] = {map.type, map.key_size, map.value_size, map.max_entries};
-  const vm::Outcome out = vm::run(file.program(), id, world, options);
+  auto setup = setup_for(file, fn, options);
+  if (!setup) return fail(setup.error());
+  const vm::Executable executable(file.program());
+  auto world = world::World::create(executable, *setup);
+  if (!world) return fail(world.error());
+  vm::Settings settings{.outside = file.object ? vm::Outside::kForeign : vm::Outside::kFault,
+                        .seed = options.seed,
+                        .budget = options.budget,
+                        .context = setup->context};
+  settings.track = options.engine == RunEngine::kInterpreter && !options.timed;
+  settings.observe = options.trace || options.profile;
+  vm::Machine machine(executable, settings, world->get());
+#if __has_include("vm/jit_compiler.h")
+  std::unique_ptr<vm::Jit> jit;
+  if (options.engine == RunEngine::kJit) {
+    (*world)->begin(machine);
+    auto compiled = vm::Jit::compile(machine);
+    if (!compiled) return fail(compiled.error());
+    jit = std::move(*compiled);
+    if (auto used = machine.use(jit.get()); !used) return fail(used.error());
+  }
+#else
+  if (options.engine == RunEngine::kJit) return fail("run", "this build has no compiled engine");
+#endif
+  Tracer tracer(file, **world, machine, id.index);
+  Profile profile(file);
+  if (options.trace)
+    (*world)->watch = [&](uint32_t f, uint32_t i, const uint64_t* r) { tracer.before(f, i, r); };
+  if (options.profile)
+    (*world)->watch = [&](uint32_t f, uint32_t i, const uint64_t* r) { profile.before(f, i, r); };
+  (*world)->record = options.repeat == 1;
+  const Contents before = contents_of(**world, *setup);
+  RunAnswer answer;
+  std::chrono::nanoseconds spent{};
+  vm::Run run;
+  std::vector<uint8_t> packet_before;
+  for (uint64_t n = 0; n < options.repeat; ++n) {
+    const std::vector<uint64_t> arguments = (*world)->begin(machine);
+    if (n == 0) packet_before = (*world)->packet();
+    const auto start = std::chrono::steady_clock::now();
+    run = machine.run(id.index, arguments);
+    spent += std::chrono::steady_clock::now() - start;
+    ++answer.runs;
+    if (!run.ok() || run.read_undefined) break;
+  }
+  answer.r0 = run.r0;
+  answer.executed = static_cast<int64_t>(run.executed);
+  answer.undefined = run.read_undefined;
+  answer.ns_per_run = static_cast<double>(spent.count()) / static_cast<double>(answer.runs);
+  if (!run.ok()) {
+    answer.error = run.fault.message;
+    answer.fault_function = run.fault.function;
+    answer.fault_insn = run.fault.insn;
+  }
+  if (options.trace) answer.report = tracer.finish();
+  answer.report += events_text(**world);
+  if (options.profile) answer.report += profile.text();
+  answer.changes = changes_text(before, contents_of(**world, *setup), packet_before, (*world)->packet(),
+                                setup->context != vm::Context::kRaw);
+  if (const size_t armed = (*world)->armed_timers())
+    answer.changes += format("; {} timer{} armed", armed, armed == 1 ? "" : "s");
+  return answer;
+}
+
+void complain(Job& job, const driver::CodeFile& file, bpf::FunctionId id, const RunOptions& options,
+              const RunAnswer& answer) {
+  const bpf::Function& fn = file.program().functions[id];
+  Diagnostic d{.error = {.message = format("`{}` stopped: {}", fn.name, answer.error), .code = "run"}};
+  if (options.engine == RunEngine::kKernel) {
+    d.error.message = format("`{}` was not run: {}", fn.name, answer.error);
+    d.error.code = "test-run";
+    d.error.where.object = file.name, d.error.where.function = fn.name;
+    d.error.help = "`--engine interp` runs every program";
+  } else {
+    show_place(d, file, bpf::FunctionId{answer.fault_function}, answer.fault_insn);
+    if (!options.trace) d.error.help = "`--trace` shows the way there";
+  }
+  job.diagnostics.add(d);
+}
+
+int run_program(Job& job, const driver::CodeFile& file, bpf::FunctionId id, const RunOptions& options,
+                std::string& json, bool& go_on) {
+  const bpf::Function& fn = file.program().functions[id];
+  auto answer =
+      options.engine == RunEngine::kKernel ? run_in_kernel(file, id, options) : run_here(file, id, options);
+  go_on = answer.has_value();  // other programs would meet the same
+  if (!answer) return job.fail(answer.error());
   if (job.arguments.has("json"))
-    json += json_line(file, fn, out);
+    json += json_line(file, fn, options, *answer);
   else if (!job.ui.quiet)
-    job.ui.report(trace_text(file, id, out));
-  if (!out.error.empty()) {
-    Diagnostic d{.error = {.message = format("`{}` stopped: {}", fn.name, out.error), .code = "run"}};
-    show_place(d, file, id, 0);
-    d.insn_text.clear(), d.source.clear(), d.file.clear(), d.error.where.insn = -1;
-    d.error.help = "`--trace` shows the way there";
-    job.diagnostics.add(d);
+    job.ui.report(answer->report);
+  if (!answer->error.empty()) {
+    complain(job, file, id, options, *answer);
     return kNo;
   }
-  if (!job.arguments.has("json"))
-    job.ui.report(format("{}r0 = {}; {} instruction{}{}\n",
-                         fn.name == "main" ? "" : printable(fn.name) + ": ", result_text(fn, out.r0),
-                         with_commas(out.executed), out.executed == 1 ? "" : "s",
-                         out.read_undefined ? "; it read a register that was never written" : ""));
+  if (job.arguments.has("json")) return kDone;
+  std::string line = fn.name == "main" ? "" : printable(fn.name) + ": ";
+  line += "r0 = " + result_text(fn.type, answer->r0);
+  if (answer->executed)
+    line += format("; {} instruction{}", with_commas(static_cast<uint64_t>(*answer->executed)),
+                   *answer->executed == 1 ? "" : "s");
+  if (options.timed && answer->ns_per_run)
+    line += format("; {:.1f} ns per run, {} run{}", *answer->ns_per_run, with_commas(answer->runs),
+                   answer->runs == 1 ? "" : "s");
+  if (answer->undefined) line += "; it read a register that was never written";
+  job.ui.report(line + answer->changes + "\n");
   return kDone;
 }
 
 }  // namespace
+
+vm::Context context_for(const bpf::Function& fn, const RunOptions& options) {
+  if (options.context) return *options.context;
+  const vm::Context by_type = world::context_of(fn.type);
+  // A packet for a program whose type nothing tells.
+  return options.packet && by_type == vm::Context::kRaw ? vm::Context::kXdp
+         : options.memory                               ? vm::Context::kRaw
+                                                        : by_type;
+}
+
+std::unexpected<Error> unknown_map(const driver::CodeFile& file, const std::string& name) {
+  std::string known;
+  if (file.object)
+    for (const object::Map& map : file.object->maps())
+      known += format("{}`{}`", known.empty() ? "" : ", ", map.name);
+  Error error{.message = format("`{}` has no map `{}`", file.name, name), .code = "map-file"};
+  error.help = known.empty() ? "the file defines no maps" : "its maps are " + known;
+  return fail(error);
+}
 
 int run_execute(Job& job) {
   const Arguments& arguments = job.arguments;
@@ -149,8 +323,8 @@ int run_execute(Job& job) {
             .error());
   auto format = read_format(arguments);
   if (!format) return job.fail(format.error());
-  auto world = read_world(arguments);
-  if (!world) return job.fail(world.error());
+  auto options = read_options(arguments);
+  if (!options) return job.fail(options.error());
   auto input = driver::read_input(arguments.inputs[0], *format);
   if (!input) return job.fail(input.error());
   auto file = driver::read_code(std::move(*input));
@@ -165,10 +339,11 @@ int run_execute(Job& job) {
   if (!selected) return job.fail(selected.error());
   int status = kDone;
   std::string json;
-  for (uint32_t i = 0; i < file->program().functions.size(); ++i) {
+  bool go_on = true;
+  for (uint32_t i = 0; i < file->program().functions.size() && go_on; ++i) {
     const bpf::FunctionId id{i};
     if (!(*selected)[i] || !file->program().functions[id].is_entry) continue;
-    status = std::max(status, run_program(job, *file, id, *world, json));
+    status = std::max(status, run_program(job, *file, id, *options, json, go_on));
   }
   if (arguments.get("json").empty()) {
     job.ui.output(json);

@@ -113,17 +113,17 @@ TEST_F(ToolConvert, RunTellsTheResult) {
   write_text(dir_ / "two.txt", record(0xb7, 0, 0, 0, 2) + record(0x95, 0, 0, 0, 0));
   Outcome o = epass({"run", "two.txt", "--trace"});
   EXPECT_EQ(o.status, 0) << o.err;
-  EXPECT_EQ(o.out, "   0  r0 = 2\n   1  exit\nr0 = 0x2; 2 instructions\n");
+  EXPECT_EQ(o.out, "   0  r0 = 2                        r0 = 0x2\n   1  exit\nr0 = 0x2; 2 instructions\n");
   Outcome json = epass({"run", "two.txt", "--json"});
   EXPECT_EQ(json.out,
             "{\"schema\":1,\"object\":\"two.txt\",\"section\":\"\",\"program\":\"main\",\"type\":null,"
             "\"result\":\"0x2\","
-            "\"insns_executed\":2,\"error\":null}\n");
-  Outcome context = epass({"run", "code.txt", "--ctx", "0x"});
+            "\"insns_executed\":2,\"error\":null,\"engine\":\"interp\",\"runs\":1,\"ns_per_run\":null}\n");
+  Outcome context = epass({"run", "code.txt", "--mem", "0x"});
   EXPECT_EQ(context.status, 2);
   EXPECT_EQ(context.err,
-            "error[usage]: `--ctx` takes pairs of hexadecimal digits, or @FILE\n"
-            "  = help: `--ctx 5254001234560200`\n");
+            "error[usage]: `--mem` takes pairs of hexadecimal digits, or @FILE\n"
+            "  = help: `--mem 5254001234560200`\n");
 }
 
 TEST_F(ToolConvert, EndlessProgramsStop) {
