@@ -265,6 +265,7 @@ constexpr Command kCommands[] = {
     {"run", kRunHelp, kRun, run_execute},
     {"check", kCheckHelp, kCheck, run_check},
     {"compare", kCompareHelp, kCompare, run_compare},
+    {"reduce", kReduceHelp, kReduce, run_reduce},
     {"asm", kAsmHelp, kAsm, run_assemble},
     {"dis", kDisHelp, kDis, run_disassemble},
     {"conformance-plugin", kPluginHelp, {}, run_conformance_plugin},
@@ -284,7 +285,8 @@ usage: epass COMMAND [OPTIONS] IN [-o OUT]
 change    opt      optimise an object, a dump or raw bytecode
 look      print    disassemble with source and maps
 judge     verify   ask this kernel                         run      execute in user space
-          check    find faults without a kernel          compare  do two files behave the same?
+          check    find faults without a kernel            compare  do two files behave the same?
+          reduce   shrink a program while a test holds
 convert   lift     bytecode to .epir text                  lower    .epir text to bytecode
           asm      assembly text to bytecode               dis      bytecode to assembly text
 more      passes   what exists, by level                   help     a command, a pass, a message

@@ -36,4 +36,25 @@ buffers. Inputs where the original does what is undefined or does not end are co
 exit 0 the same on every input, 1 different (the first difference is shown), 2 usage.
 )";
 
+inline constexpr Option kReduce[] = {
+    {.name = "test", .value = Option::Value::kRequired},
+    {.name = "o", .letter = 'o', .value = Option::Value::kRequired, .takes = "FILE"},
+    {.name = "input", .value = Option::Value::kRequired, .takes = "elf raw dump"},
+};
+inline constexpr std::string_view kReduceHelp =
+    R"(epass reduce: make a program small while a test still holds
+usage: epass reduce IN --test CMD [-o OUT] [OPTIONS]
+  epass reduce prog.o --test '! epass opt {} --strict' -o small.o
+  epass reduce prog.s --test 'sudo epass verify {} | grep -q "invalid access"' -o small.s
+  epass reduce code.txt --test './differs.sh {}'
+
+--test CMD       run by the shell; the program is interesting if it exits with status 0. {} is the file to
+                 test, which is appended if CMD does not name it
+-o FILE          output, - for stdout (default: only sizes)
+--input FORMAT   elf raw dump (default: assembly text if the name ends in .s, else by content)
+everywhere  -h --help  -q --quiet  -v --verbose  --color WHEN  --diagnostics json  --no-warn CODE
+Functions of an object become `r0 = 0; exit`, then ranges of instructions go, branches become jumps and
+constants small. A CMD that may not end should be `timeout 10 ...`. exit 0, 1 wrong input, 2 usage.
+)";
+
 }  // namespace epass::tool

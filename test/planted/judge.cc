@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "base/format.h"
+#include "bpf/assemble.h"
 #include "codegen/lower.h"
 #include "judge/judge.h"
 #include "judge/world.h"
@@ -50,6 +51,37 @@ constexpr Way kWays[] = {
     {"simplify-cfg", bpf::Isa::kV4, false, 6},
     {"immediates", bpf::Isa::kV4, false, 10},
     {"promote-slots,const-prop", bpf::Isa::kV4, false, 8},
+};
+
+// What generated programs and the sample of the corpus hardly have.
+constexpr const char* kCases[] = {
+    // Loads with and without sign of the same byte, and a mask behind one.
+    "r2 = *(s8 *)(r1 + 4)\nr2 &= 0xff\nr0 = r2\nexit\n",
+    "r2 = *(u8 *)(r1 + 4)\nr3 = *(s8 *)(r1 + 4)\nr2 -= r3\nr0 = r2\nexit\n",
+    // The same sum in both widths.
+    "r2 = *(u64 *)(r1 + 0)\nr3 = *(u64 *)(r1 + 8)\nr4 = r2\nr4 += r3\nr5 = r2\nw5 += w3\nr0 = r4\nr0 ^= "
+    "r5\nexit\n",
+    // Half of a value by way of the stack.
+    "r2 = *(u64 *)(r1 + 0)\n*(u32 *)(r10 - 8) = r2\nr0 = *(u32 *)(r10 - 8)\nexit\n",
+    // Bytes that are overwritten, and read, between stores of their neighbours.
+    "r6 = *(u64 *)(r1 + 0)\nr7 = *(u64 *)(r1 + 8)\n*(u8 *)(r10 - 8) = 1\n*(u8 *)(r10 - 7) = 2\n*(u16 *)(r10 "
+    "- 8) = r6\n"
+    "*(u8 *)(r10 - 6) = 3\n*(u8 *)(r10 - 5) = 4\nr1 = r10\nr1 += -8\nr2 = 4\ncall 6\nr0 = 0\nexit\n",
+    "*(u16 *)(r10 - 8) = 258\nr6 = *(u16 *)(r10 - 8)\n*(u8 *)(r10 - 7) = 7\n*(u8 *)(r10 - 8) = 9\nr1 = "
+    "r10\nr1 += -8\nr2 = 2\n"
+    "call 6\nr0 = r6\nexit\n",
+    "r6 = *(u64 *)(r1 + 0)\n*(u8 *)(r10 - 8) = r6\nr7 = *(u8 *)(r10 - 8)\n*(u8 *)(r10 - 7) = 5\nr1 = r10\nr1 "
+    "+= -8\nr2 = 2\n"
+    "call 6\nr0 = r7\nexit\n",
+    // A packet's words put together from bytes, in both orders, and written byte by byte.
+    "r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr4 = r2\nr4 += 34\nr0 = 1\nif r4 > r3 goto +11\nr5 = *(u8 "
+    "*)(r2 + 12)\n"
+    "r5 <<= 8\nr6 = *(u8 *)(r2 + 13)\nr5 |= r6\nr7 = *(u8 *)(r2 + 15)\nr7 <<= 8\nr8 = *(u8 *)(r2 + 14)\nr7 "
+    "|= r8\nr0 = r5\n"
+    "r0 <<= 16\nr0 |= r7\nexit\n",
+    "r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr4 = r2\nr4 += 34\nr0 = 1\nif r4 > r3 goto +6\nr5 = *(u64 "
+    "*)(r2 + 8)\n"
+    "r5 >>= 16\n*(u8 *)(r2 + 0) = r5\nr5 >>= 8\n*(u8 *)(r2 + 1) = r5\nr0 = 2\nexit\n",
 };
 
 struct Tally {
@@ -109,6 +141,21 @@ bool generated(uint64_t seed, uint64_t inputs, Tally& totals) {
   return differs(*program, settings, bpf::FunctionId{0}, format("generated {}", seed), totals);
 }
 
+bool written(const char* text, uint64_t inputs, Tally& totals) {
+  auto assembly = bpf::assemble(text);
+  auto insns = assembly ? bpf::flat_code(*assembly) : fail(assembly.error());
+  auto program = insns ? object::split_flat(*insns, "case") : fail(insns.error());
+  if (!program) return put(format("case: {}\n", program.error().message)), true;
+  judge::Settings settings{
+      .inputs = inputs, .options = judge::options_of(*program, nullptr), .minimise = false};
+  const bpf::FunctionId entry{0};
+  if (std::string_view(text).find("r3 = *(u32 *)(r1 + 4)") != std::string_view::npos) {
+    settings.context = vm::Context::kXdp;
+    program->functions[entry].type = "xdp";
+  }
+  return differs(*program, settings, entry, "a case", totals);
+}
+
 bool real(const char* path, uint64_t inputs, Tally& totals) {
   std::ifstream file(path, std::ios::binary);
   std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(file), {}};
@@ -155,6 +202,8 @@ int main(int argc, char** argv) {
     else if (!to)
       files.push_back(argv[k]);
   }
+  for (const char* text : kCases)
+    if (written(text, inputs, totals)) return 1;
   for (uint64_t seed = 1; seed <= programs; ++seed)
     if (generated(seed, inputs, totals)) return 1;
   for (const char* path : files)

@@ -120,6 +120,49 @@ TEST(BpfCheck, EveryReservedFieldOfTheConformanceCasesIsNamed) {
 // Objects of the corpus of which a fault is known: no program of theirs is accepted by a kernel.
 const std::set<std::string> kFaulty = {"build_byteswap.o", "invalid_invalid-lddw.o"};
 
+// What the kernel said of each program of the corpus: a program that it accepts has no certain fault, in
+// itself or in what it calls.
+TEST(BpfCheck, WhatTheKernelAcceptsHasNoFaults) {
+  std::ifstream table(kShared / "corpus/baseline-6.18.csv");
+  if (!table) GTEST_SKIP() << "no corpus at " << kShared;
+  std::map<std::string, std::set<std::string>> accepted;  // section and program, by object
+  size_t count = 0;
+  for (std::string line; std::getline(table, line);) {
+    std::vector<std::string> cells(1);
+    for (char c : line) c == ',' ? void(cells.emplace_back()) : cells.back().push_back(c);
+    if (cells.size() > 7 && cells[7] == "accepted") accepted[cells[0]].insert(cells[1] + " " + cells[2]);
+  }
+  for (const auto& [path, programs] : accepted) {
+    const std::string bytes = read_text(kShared / "corpus" / path);
+    if (path.ends_with(".txt")) {
+      auto insns = object::parse_dump(bytes);
+      EXPECT_TRUE(insns) << path;
+      if (insns) EXPECT_EQ(faults(std::move(*insns)), "") << path;
+      count += programs.size();
+      continue;
+    }
+    auto object = object::Object::parse({bytes.begin(), bytes.end()}, path);
+    if (!object) continue;
+    const bpf::Program& program = object->program();
+    std::set<uint32_t> faulty;
+    for (const bpf::Fault& fault : bpf::check(program))
+      if (fault.certain) faulty.insert(fault.function.index);
+    for (uint32_t n = 0; n < program.functions.size(); ++n) {
+      const bpf::Function& fn = program.functions[bpf::FunctionId{n}];
+      if (!programs.contains(fn.section + " " + fn.name)) continue;
+      ++count;
+      EXPECT_FALSE(faulty.contains(n)) << path << " " << fn.name;
+      for (const bpf::Attachment& a : fn.attachments) {
+        const bpf::Symbol& symbol = program.symbols[a.symbol];
+        if (symbol.function)
+          EXPECT_FALSE(faulty.contains(symbol.function.index)) << path << " " << symbol.name;
+      }
+    }
+  }
+  EXPECT_GT(count, 400u);
+  RecordProperty("programs", int(count));
+}
+
 TEST(BpfCheck, CorpusHasNoFaults) {
   size_t count = 0;
   std::error_code missing;
