@@ -48,6 +48,8 @@ constexpr Way kWays[] = {
     {"simplify"},
     {"const-prop"},
     {"simplify-params"},
+    {"merge-stores"},
+    {"early-cse,dead-stores"},
     {"simplify-cfg", bpf::Isa::kV4, false, 6},
     {"immediates", bpf::Isa::kV4, false, 10},
     {"promote-slots,const-prop", bpf::Isa::kV4, false, 8},
@@ -73,6 +75,11 @@ constexpr const char* kCases[] = {
     "r6 = *(u64 *)(r1 + 0)\n*(u8 *)(r10 - 8) = r6\nr7 = *(u8 *)(r10 - 8)\n*(u8 *)(r10 - 7) = 5\nr1 = r10\nr1 "
     "+= -8\nr2 = 2\n"
     "call 6\nr0 = r7\nexit\n",
+    "*(u8 *)(r10 - 8) = 1\nr6 = *(u8 *)(r10 - 8)\n*(u8 *)(r10 - 7) = 2\nr1 = r10\nr1 += -8\nr2 = 2\ncall "
+    "6\nr0 = r6\nexit\n",
+    "r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr4 = r2\nr4 += 34\nr0 = 1\nif r4 > r3 goto +5\nr6 = *(u64 "
+    "*)(r2 + 16)\n"
+    "*(u8 *)(r2 + 1) = 1\n*(u16 *)(r2 + 0) = r6\n*(u8 *)(r2 + 2) = 3\nr0 = 2\nexit\n",
     // A packet's words put together from bytes, in both orders, and written byte by byte.
     "r2 = *(u32 *)(r1 + 0)\nr3 = *(u32 *)(r1 + 4)\nr4 = r2\nr4 += 34\nr0 = 1\nif r4 > r3 goto +11\nr5 = *(u8 "
     "*)(r2 + 12)\n"

@@ -137,7 +137,7 @@ TEST(BpfCheck, WhatTheKernelAcceptsHasNoFaults) {
     if (path.ends_with(".txt")) {
       auto insns = object::parse_dump(bytes);
       EXPECT_TRUE(insns) << path;
-      if (insns) EXPECT_EQ(faults(std::move(*insns)), "") << path;
+      if (insns) { EXPECT_EQ(faults(std::move(*insns)), "") << path; }
       count += programs.size();
       continue;
     }
@@ -154,8 +154,9 @@ TEST(BpfCheck, WhatTheKernelAcceptsHasNoFaults) {
       EXPECT_FALSE(faulty.contains(n)) << path << " " << fn.name;
       for (const bpf::Attachment& a : fn.attachments) {
         const bpf::Symbol& symbol = program.symbols[a.symbol];
-        if (symbol.function)
+        if (symbol.function) {
           EXPECT_FALSE(faulty.contains(symbol.function.index)) << path << " " << symbol.name;
+        }
       }
     }
   }
