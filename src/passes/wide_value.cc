@@ -32,9 +32,8 @@ int direction_of(std::span<const ByteSource> bytes) {
 Value WideValue::make(std::span<const ByteSource> bytes, size_t stores, Inst at) const {
   const ByteSource& low = bytes[0];
   if (const auto c = constant_of(bytes)) {
-    // A number of 64 bits takes two records and one more to store it.
-    const bool fits = *c == int32_t(*c) || bytes.size() < 8;
-    return fits || stores > 3 ? Builder::before(fn, at).constant(*c) : Value{};
+    // A number of 64 bits takes two records and one more to store it; two halves take two.
+    return *c == int32_t(*c) || bytes.size() < 8 ? Builder::before(fn, at).constant(*c) : Value{};
   }
   if (low.kind == Kind::kConstant) return {};
   if (const auto run = find_load_run(fn, memory, order, bytes))

@@ -1,0 +1,27 @@
+#pragma once
+// Ends of blocks as they look from behind, for passes that compare them.
+
+#include <vector>
+
+#include "ir/function.h"
+
+namespace epass {
+
+struct Tail {
+  Block block = {};
+  std::vector<Inst> insts = {};       // the terminator, then what stands before it, going up
+  std::vector<uint64_t> shapes = {};  // of insts[1..]: all but the operands. Equal for equal instructions
+};
+
+struct Position {
+  size_t inst = 0, operand = 0;  // index into Tail::insts
+};
+
+// The last instructions of the block, up to 32 and as far as they may be shared with another block.
+Tail find_tail(const Function& fn, Block b);
+// How many instructions before the terminators are alike.
+size_t common_length(const Tail& a, const Tail& b);
+// 8-byte records that the instruction takes, at least.
+int64_t records_of(const Function& fn, Inst i);
+
+}  // namespace epass
