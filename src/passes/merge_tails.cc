@@ -59,8 +59,6 @@ class TailMerger {
     }
   }
 
-  // What instruction `n` from the end reads as operand `k`: another of these instructions, or a value from
-  // before.
   bool merge(std::span<const Tail> tails, size_t length) {
     std::vector<Position> differing;
     if (!find_differences(tails, length, differing)) return false;
@@ -69,7 +67,7 @@ class TailMerger {
     int64_t cost = int64_t(tails.size()) - 1;
     for (const Position& p : differing) {
       std::vector<Value> values;
-      for (const Tail& t : tails) values.push_back(value_at(t, p));
+      for (const Tail& t : tails) values.push_back(operand_at(fn_, t, p));
       params[values].push_back(p);
     }
     for (const auto& [values, positions] : params)
@@ -83,14 +81,14 @@ class TailMerger {
 
   bool find_differences(std::span<const Tail> tails, size_t length, std::vector<Position>& differing) const {
     for (size_t n = 0; n <= length; ++n) {
-      const size_t operands = count_at(tails[0], n);
+      const size_t operands = operand_count(fn_, tails[0], n);
       for (size_t k = 0; k < operands; ++k) {
         const Position p{n, k};
-        const size_t inside = distance(tails[0], p, length);
+        const size_t inside = maker(fn_, tails[0], p, length);
         bool differs = false;
         for (const Tail& t : tails.subspan(1)) {
-          if (count_at(t, n) != operands || distance(t, p, length) != inside) return false;
-          differs |= !inside && value_at(t, p) != value_at(tails[0], p);
+          if (operand_count(fn_, t, n) != operands || maker(fn_, t, p, length) != inside) return false;
+          differs |= !inside && operand_at(fn_, t, p) != operand_at(fn_, tails[0], p);
         }
         if (!differs) continue;
         for (const Tail& t : tails)
@@ -101,28 +99,10 @@ class TailMerger {
     return true;
   }
 
-  // Operand k of the instruction; of a jump, argument k.
-  size_t count_at(const Tail& t, size_t n) const {
-    const Inst i = t.insts[n];
-    return fn_.insts[i].op == Opcode::Jump ? fn_.args(fn_.edge(i, 0)).size() : fn_.insts[i].operand_count;
-  }
-  Value value_at(const Tail& t, Position p) const {
-    const Inst i = t.insts[p.inst];
-    return fn_.insts[i].op == Opcode::Jump ? fn_.resolve(fn_.args(fn_.edge(i, 0))[p.operand])
-                                           : fn_.operand(i, p.operand);
-  }
-  // Which of the shared instructions makes the operand, counted from the end; 0: none of them.
-  size_t distance(const Tail& t, Position p, size_t length) const {
-    const Inst def = fn_.def(value_at(t, p));
-    for (size_t n = p.inst + 1; def && n <= length; ++n)
-      if (t.insts[n] == def) return n;
-    return 0;
-  }
-
   // Whether the verifier takes different values there on different ways.
   bool may_vary(const Tail& t, const Tail& first, Position p) const {
     const InstData& d = fn_.insts[t.insts[p.inst]];
-    const Value v = value_at(t, p), other = value_at(first, p);
+    const Value v = operand_at(fn_, t, p), other = operand_at(fn_, first, p);
     if (fn_.is(v, Opcode::Undef) || fn_.is(v, Opcode::SlotAddr) || fn_.is(v, Opcode::Symbol)) return false;
     if (d.op == Opcode::CallHelper) {
       const bpf::HelperContract* contract = bpf::helper(int32_t(d.imm));
@@ -137,16 +117,12 @@ class TailMerger {
 
   void share(std::span<const Tail> tails, size_t length,
              const std::map<std::vector<Value>, std::vector<Position>>& params) {
-    const Inst first = tails[0].insts[length];
-    const Block shared = fn_.split_before(first);
+    const Block shared = fn_.split_before(tails[0].insts[length]);
     std::vector<std::vector<Value>> args(tails.size());
     for (const auto& [values, positions] : params) {
       const Value param = fn_.add_param(shared, fn_.home(values[0]));
       for (size_t k = 0; k < tails.size(); ++k) args[k].push_back(values[k]);
-      for (const Position& p : positions) {
-        const Inst i = tails[0].insts[p.inst];
-        (fn_.insts[i].op == Opcode::Jump ? fn_.args(fn_.edge(i, 0)) : fn_.operands(i))[p.operand] = param;
-      }
+      for (const Position& p : positions) set_operand(fn_, tails[0], p, param);
     }
     for (size_t k = 0; k < tails.size(); ++k) {
       const uint32_t origin = fn_.insts[tails[k].insts[0]].origin;

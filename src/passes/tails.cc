@@ -31,6 +31,29 @@ size_t common_length(const Tail& a, const Tail& b) {
   return n;
 }
 
+static std::span<Value> operands_of(Function& fn, Inst i) {
+  return fn.insts[i].op == Opcode::Jump ? fn.args(fn.edge(i, 0)) : fn.operands(i);
+}
+
+size_t operand_count(const Function& fn, const Tail& tail, size_t inst) {
+  return operands_of(const_cast<Function&>(fn), tail.insts[inst]).size();
+}
+
+Value operand_at(const Function& fn, const Tail& tail, Position p) {
+  return fn.resolve(operands_of(const_cast<Function&>(fn), tail.insts[p.inst])[p.operand]);
+}
+
+void set_operand(Function& fn, const Tail& tail, Position p, Value v) {
+  operands_of(fn, tail.insts[p.inst])[p.operand] = v;
+}
+
+size_t maker(const Function& fn, const Tail& tail, Position p, size_t length) {
+  const Inst def = fn.def(operand_at(fn, tail, p));
+  for (size_t n = p.inst + 1; def && n <= length; ++n)
+    if (tail.insts[n] == def) return n;
+  return 0;
+}
+
 int64_t records_of(const Function& fn, Inst i) {
   const InstData& d = fn.insts[i];
   if (d.op == Opcode::Symbol) return 2;

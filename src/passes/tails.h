@@ -21,6 +21,15 @@ struct Position {
 Tail find_tail(const Function& fn, Block b);
 // How many instructions before the terminators are alike.
 size_t common_length(const Tail& a, const Tail& b);
+
+// Operand k of the instruction; of a jump, argument k.
+size_t operand_count(const Function& fn, const Tail& tail, size_t inst);
+Value operand_at(const Function& fn, const Tail& tail, Position p);
+void set_operand(Function& fn, const Tail& tail, Position p, Value v);
+// Which of the last `length` instructions before the terminator makes the operand, counted from the end; 0:
+// none of them.
+size_t maker(const Function& fn, const Tail& tail, Position p, size_t length);
+
 // 8-byte records that the instruction takes, at least.
 int64_t records_of(const Function& fn, Inst i);
 
