@@ -125,7 +125,7 @@ int refusal(const Spec& s) {
     case BPF_MAP_TYPE_REUSEPORT_SOCKARRAY:
     case kInsnArray: return !s.max_entries || s.key_size != 4 || !s.value_size ? -EINVAL : 0;
     case BPF_MAP_TYPE_STRUCT_OPS:
-    case kArena: return 0;
+    case kArena: return s.key_size > kMaxAllocation || s.value_size > kMaxAllocation ? -E2BIG : 0;
     default:
       if (!s.key_size || !s.value_size) return -EINVAL;
       return uint64_t{s.key_size} + s.value_size >= kMaxAllocation - kElementHead ? -E2BIG : 0;

@@ -2,6 +2,7 @@
 
 #include <linux/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -31,6 +32,7 @@ bool World::read_key(const WorldMap& map, int k, std::vector<uint8_t>& key) {
 }
 
 bool World::read_value(const WorldMap& map, int k, std::vector<uint8_t>& value) {
+  if (!readable(arg(k), map.map->spec().value_size, "the value")) return false;
   value.resize(map.map->spec().value_size);
   // Nothing tells how large values of an unknown map are: read what is there.
   if (map.guessed) {
@@ -136,6 +138,7 @@ uint64_t World::for_each() {
     else
       std::memcpy(key.data(), keys[n].data(), key.size());
     maps::Value* value = map->map->lookup(key.data());
+    if (!value && array) break;  // no memory for more
     if (!value) continue;
     const uint64_t address = value_address(*map, key.data(), *value);
     const auto result = machine_->call(*function, {handle, key_address, address, context, 0}, 4);
@@ -212,6 +215,7 @@ uint64_t World::ringbuf_output() {
   maps::RingBuffer* ring = maps::ring_buffer(map->map.get());
   if (!ring) return machine_->fail(format("`{}` is no ring buffer", map->map->spec().name));
   if (arg(3) > ring->spec().max_entries) return error(-EAGAIN);
+  if (!readable(arg(2), arg(3), "the record")) return 0;
   std::vector<uint8_t> bytes(arg(3));
   if (!read(arg(2), bytes.data(), bytes.size(), "the record")) return 0;
   const int result = ring->output(bytes.data(), bytes.size(), arg(4));
@@ -280,13 +284,13 @@ uint64_t World::redirect_map() {
   if (!map) return 0;
   const uint64_t flags = arg(3);
   const uint64_t index = arg(2);
-  const uint32_t key = static_cast<uint32_t>(index);
+  std::vector<uint8_t> key(std::max<size_t>(map->map->spec().key_size, 4));
+  std::memcpy(key.data(), &index, 4);
   constexpr uint64_t kActions = 3, kBroadcast = BPF_F_BROADCAST | BPF_F_EXCLUDE_INGRESS;
   const uint32_t type = map->map->spec().type;
   const bool devices = type == BPF_MAP_TYPE_DEVMAP || type == BPF_MAP_TYPE_DEVMAP_HASH;
   if (flags & ~(kActions | (devices ? kBroadcast : 0))) return XDP_ABORTED;
-  if (!map->map->lookup(reinterpret_cast<const uint8_t*>(&key)) && !(flags & BPF_F_BROADCAST))
-    return flags & kActions;
+  if (!map->map->lookup(key.data()) && !(flags & BPF_F_BROADCAST)) return flags & kActions;
   tell({.what = "bpf_redirect_map", .map = map->map->spec().name, .values = {index}});
   return XDP_REDIRECT;
 }

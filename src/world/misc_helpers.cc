@@ -76,8 +76,8 @@ uint64_t World::timer_init() {
   if (!map) return 0;
   Timer timer{.map = arg(2)};
   // The value that the timer lies in, and its key.
-  map->map->for_each([&](const uint8_t* key, maps::Value& value) {
-    if (!value.address || arg(1) - value.address >= value.size) return true;
+  map->map->for_each_touched([&](const uint8_t* key, maps::Value& value) {
+    if (!key || !value.address || arg(1) - value.address >= value.size) return true;
     timer.value = value.address;
     timer.key.assign(key, key + map->map->spec().key_size);
     return false;
@@ -161,6 +161,7 @@ uint64_t World::dynptr_read() {
   const uint64_t size = static_cast<uint32_t>(arg(2)), offset = static_cast<uint32_t>(arg(4));
   if (!d.data || arg(5)) return error(-EINVAL);
   if (offset > d.size || size > d.size - offset) return error(-E2BIG);
+  if (!readable(d.data + d.offset + offset, size, "the dynptr's memory")) return 0;
   std::vector<uint8_t> bytes(size);
   if (!read(d.data + d.offset + offset, bytes.data(), size, "the dynptr's memory")) return 0;
   return write(arg(1), bytes.data(), size, "the buffer"), 0;
@@ -172,6 +173,7 @@ uint64_t World::dynptr_write() {
   const uint64_t size = static_cast<uint32_t>(arg(4)), offset = static_cast<uint32_t>(arg(2));
   if (!d.data || d.read_only || arg(5)) return error(-EINVAL);
   if (offset > d.size || size > d.size - offset) return error(-E2BIG);
+  if (!readable(arg(3), size, "the buffer")) return 0;
   std::vector<uint8_t> bytes(size);
   if (!read(arg(3), bytes.data(), size, "the buffer")) return 0;
   return write(d.data + d.offset + offset, bytes.data(), size, "the dynptr's memory"), 0;

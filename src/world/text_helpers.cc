@@ -84,7 +84,7 @@ std::optional<std::string> World::formatted(const std::string& text, std::span<c
 
 uint64_t World::trace_printk() {
   const auto text = read_string(arg(1), std::min<uint64_t>(static_cast<uint32_t>(arg(2)), kMaxText));
-  if (!text) return read(arg(1), nullptr, static_cast<uint32_t>(arg(2)), "the format"), 0;
+  if (!text) return machine_->fail("the format lies outside memory", arg(1));
   // As many as the format needs: the others may never have been written.
   std::vector<uint64_t> values;
   size_t wanted = 0;
@@ -102,7 +102,8 @@ uint64_t World::trace_vprintk() {
   const uint64_t size = static_cast<uint32_t>(arg(4));
   if (size % 8 || size > kMaxArguments * 8 || (size && !arg(3))) return error(-EINVAL);
   std::vector<uint64_t> values(size / 8);
-  if (!text || !read(arg(3), values.data(), size, "the arguments")) return 0;
+  if (!text) return machine_->fail("the format lies outside memory", arg(1));
+  if (!read(arg(3), values.data(), size, "the arguments")) return 0;
   const auto line = formatted(*text, values);
   if (!line) return error(-EINVAL);
   tell({.what = "bpf_trace_vprintk", .text = *line});
@@ -193,8 +194,7 @@ uint64_t World::strncmp() {
 uint64_t World::probe_read() {
   const uint64_t to = arg(1), from = arg(3);
   const uint64_t size = static_cast<uint32_t>(arg(2));
-  if (!memory().at(to, size, vm::Access::kWrite) && size > 1 << 20)
-    return machine_->fail(format("a buffer of {} bytes", size), to);
+  if (!readable(to, size, "the buffer")) return 0;
   std::vector<uint8_t> bytes(size);
   const bool ok = memory().read(from, bytes.data(), size);
   if (!ok) std::ranges::fill(bytes, uint8_t{0});

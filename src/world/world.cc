@@ -300,6 +300,14 @@ bool World::write(uint64_t address, const void* in, uint64_t size, const char* w
   return false;
 }
 
+bool World::readable(uint64_t address, uint64_t size, const char* what) {
+  constexpr uint64_t kLarge = 1 << 20;
+  if (size <= kLarge || memory().at(address, size, vm::Access::kRead)) return true;
+  machine_->fail(format("{} of {} bytes lies outside memory at {}", what, size, memory().place(address)),
+                 address);
+  return false;
+}
+
 std::optional<std::string> World::read_string(uint64_t address, uint64_t size) {
   std::string text;
   for (uint64_t n = 0; n < size; ++n) {

@@ -111,6 +111,8 @@ class World : public vm::Host {
   // False: the machine has failed, naming `what`.
   bool read(uint64_t address, void* out, uint64_t size, const char* what);
   bool write(uint64_t address, const void* in, uint64_t size, const char* what);
+  // Before memory is made for a large buffer: only what lies in a region can be read at all.
+  bool readable(uint64_t address, uint64_t size, const char* what);
   bool read_key(const WorldMap& map, int k, std::vector<uint8_t>& key);
   bool read_value(const WorldMap& map, int k, std::vector<uint8_t>& value);
   // Up to a NUL, at most `size` bytes; none if it cannot be read.
