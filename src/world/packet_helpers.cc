@@ -16,6 +16,8 @@ constexpr uint64_t kEthernet = 14, kFrameHead = 40;  // struct xdp_frame at the 
 constexpr uint64_t kTailroom = 320;                  // struct skb_shared_info at the end of the page
 constexpr int kNotSupported = -524;                  // ENOTSUPP
 constexpr uint64_t kMaxSkb = 65535;
+constexpr size_t kProtocolField = 16;                         // of struct __sk_buff
+constexpr uint16_t kProtocol4 = 0x0008, kProtocol6 = 0xdd86;  // ETH_P_IP, ETH_P_IPV6 as they stand in packets
 
 uint64_t error(int number) { return static_cast<uint64_t>(static_cast<int64_t>(number)); }
 
@@ -108,6 +110,61 @@ uint64_t World::change_head() {
   }
   packet_.begin -= room;
   std::memset(packet_.buffer.data() + packet_.begin, 0, room);
+  return lay_packet(), 0;
+}
+
+// Room behind the link-layer header (mode MAC) or the network header (mode NET) is made or taken away.
+uint64_t World::adjust_room() {
+  constexpr uint64_t kDecap4 = 0x80, kDecap6 = 0x100, kDecap = kDecap4 | kDecap6, kNoReset = 0x20;
+  constexpr uint64_t kEncap3 = BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
+  constexpr uint64_t kEncap4 = BPF_F_ADJ_ROOM_ENCAP_L4_GRE | BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
+  constexpr uint64_t kEncap2 = BPF_F_ADJ_ROOM_ENCAP_L2(BPF_ADJ_ROOM_ENCAP_L2_MASK);
+  constexpr uint64_t kEncap = kEncap2 | kEncap3 | kEncap4 | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
+  constexpr uint64_t kMostRoom = 0xfff, kLongest = 16064, kIpv4 = 20, kIpv6 = 40;
+  const int64_t change = static_cast<int32_t>(arg(2));
+  const uint64_t size = static_cast<uint64_t>(change < 0 ? -change : change), flags = arg(4);
+  const uint32_t mode = static_cast<uint32_t>(arg(3));
+  if (flags & ~(BPF_F_ADJ_ROOM_FIXED_GSO | kEncap | kDecap | kNoReset)) return error(-EINVAL);
+  if (size > kMostRoom) return error(-EFAULT);
+  uint16_t protocol = 0;  // as in the packet
+  std::memcpy(&protocol, context_.data() + kProtocolField, 2);
+  const bool is_ipv4 = protocol == kProtocol4, is_ipv6 = protocol == kProtocol6;
+  if ((!is_ipv4 && !is_ipv6) || mode > BPF_ADJ_ROOM_MAC) return error(kNotSupported);
+  uint64_t least = is_ipv4 ? kIpv4 : kIpv6;
+  const uint64_t link = setup_.ethernet ? kEthernet : 0;
+  const uint64_t offset = link + (mode == BPF_ADJ_ROOM_NET ? least : 0);
+  if (flags & kDecap) {
+    if (change >= 0 || (flags & kDecap) == kDecap) return error(-EINVAL);
+    least = flags & kDecap4 ? kIpv4 : kIpv6;
+  }
+  const uint64_t now = packet_size() > link ? packet_size() - link : 0;
+  if (change < 0 ? size >= now || now - size < least : packet_size() + size > kLongest)
+    return error(kNotSupported);
+  const size_t head = std::min<size_t>(offset, packet_size());
+  if (change < 0) {
+    if (flags & kEncap) return error(-EINVAL);
+    uint8_t* data = packet_.buffer.data() + packet_.begin;
+    if (head + size > packet_size()) return error(-ENOMEM);
+    std::memmove(data + size, data, head);
+    packet_.begin += size;
+    return lay_packet(), 0;
+  }
+  if ((flags & kEncap3) == kEncap3 || (flags & kEncap4) == kEncap4) return error(-EINVAL);
+  const uint64_t inner = flags >> BPF_ADJ_ROOM_ENCAP_L2_SHIFT & BPF_ADJ_ROOM_ENCAP_L2_MASK;
+  if (flags & BPF_F_ADJ_ROOM_ENCAP_L2_ETH && inner < kEthernet) return error(-EINVAL);
+  if (flags & kEncap && inner > size) return error(-EINVAL);
+  if (size > packet_.begin) {
+    const size_t more = size - packet_.begin;
+    packet_.buffer.insert(packet_.buffer.begin(), more, 0);
+    packet_.begin += more, packet_.end += more;
+  }
+  packet_.begin -= size;
+  uint8_t* data = packet_.buffer.data() + packet_.begin;
+  std::memmove(data, data + size, head);
+  std::memset(data + head, 0, size);
+  if (flags & BPF_F_ADJ_ROOM_ENCAP_L3_IPV4) protocol = kProtocol4;
+  if (flags & BPF_F_ADJ_ROOM_ENCAP_L3_IPV6) protocol = kProtocol6;
+  std::memcpy(context_.data() + kProtocolField, &protocol, 2);
   return lay_packet(), 0;
 }
 
@@ -241,6 +298,7 @@ std::span<const World::Row> World::packet_rows() {
       {BPF_FUNC_skb_pull_data, &World::pull_data},
       {BPF_FUNC_skb_change_tail, &World::change_tail},
       {BPF_FUNC_skb_change_head, &World::change_head},
+      {BPF_FUNC_skb_adjust_room, &World::adjust_room},
       {BPF_FUNC_xdp_adjust_head, &World::adjust_head},
       {BPF_FUNC_xdp_adjust_tail, &World::adjust_tail},
       {BPF_FUNC_xdp_adjust_meta, &World::adjust_meta},

@@ -161,6 +161,7 @@ class World : public vm::Host {
   uint64_t pull_data();
   uint64_t change_tail();
   uint64_t change_head();
+  uint64_t adjust_room();
   uint64_t adjust_head();
   uint64_t adjust_tail();
   uint64_t adjust_meta();

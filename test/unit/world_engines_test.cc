@@ -256,6 +256,32 @@ TEST_F(WorldEngines, SocketBuffers) {
   expect_same("redirect", "tc", {}, "r1 = 1\nr2 = 2\ncall 23\nexit\n");
 }
 
+TEST_F(WorldEngines, RoomForHeaders) {
+  constexpr int kNet = 0, kMac = 1;
+  for (auto [change, mode, flags] : {std::tuple(20, kNet, 0),
+                                     {20, kMac, 0},
+                                     {28, kMac, 2 | 16},
+                                     {40, kMac, 4},
+                                     {20, kMac, 6},
+                                     {-20, kNet, 0},
+                                     {-20, kMac, 0x80},
+                                     {-20, kMac, 0x180},
+                                     {20, kMac, 0x80},
+                                     {-70, kNet, 0},
+                                     {-90, kNet, 0},
+                                     {5000, kNet, 0},
+                                     {4, 2, 0},
+                                     {4, kNet, 0x200},
+                                     {-20, kNet, 2},
+                                     {28, kMac, 2 | 8 | 16},
+                                     {24, kNet, 0x20 | 1}}) {
+    const std::string body =
+        kBegin + format("r1 = r9\nr2 = {}\nr3 = {}\nr4 = {}\ncall 50\n", change, mode, flags) + kMix +
+        "r0 = *(u32 *)(r9 + 0)\n" + kMix + "r0 = *(u32 *)(r9 + 16)\n" + kMix + kEnd;
+    expect_same(format("adjust_room {} {} {}", change, mode, flags).c_str(), "tc", {}, body);
+  }
+}
+
 TEST_F(WorldEngines, Checksums) {
   std::string body = kBegin + "r1 = 0x123456789abcdef0 ll\n*(u64 *)(r10 - 8) = r1\n*(u64 *)(r10 - 16) = 77\n";
   for (auto [from, to] : {std::pair(8, 8), {8, 0}, {0, 8}, {4, 8}, {0, 0}, {8, 4}})
