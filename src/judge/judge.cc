@@ -3,6 +3,7 @@
 #include "judge/judge.h"
 
 #include <algorithm>
+#include <bit>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "judge/inputs.h"
 #include "judge/taint.h"
 #include "vm/jit.h"
+#include "vm/places.h"
 
 namespace epass::judge {
 
@@ -19,6 +21,7 @@ namespace {
 
 // The second program may take longer than the original, but not that much.
 constexpr uint64_t kSlack = 16, kSlackMore = 100000;
+constexpr uint64_t kLargestValue = 1 << 20;
 
 class Watch : public vm::Observer {
  public:
@@ -26,6 +29,8 @@ class Watch : public vm::Observer {
   void at(bpf::FunctionId function, uint32_t at, const uint64_t* registers) override {
     const bpf::Insn insn = program_.functions[function].insns[at];
     found_ |= coverage_.visit(function, at);
+    if (insn.cls() == bpf::kLdx || insn.cls() == bpf::kSt || insn.cls() == bpf::kStx)
+      note_access(insn, registers);
     if (!bpf::is_conditional_jump(insn.code) || insn.code == bpf::kCodeMayGoto) return;
     if (insn.dst() > 10 || insn.src() > 10) return;
     const uint64_t y =
@@ -36,8 +41,17 @@ class Watch : public vm::Observer {
   void filled(uint64_t, uint64_t, uint32_t) override {}
   bool found() const { return found_; }
   Asked asked = {};
+  uint64_t value_bytes = 0;  // how far accesses to map values went
 
  private:
+  void note_access(bpf::Insn insn, const uint64_t* registers) {
+    const int base = insn.cls() == bpf::kLdx ? insn.src() : insn.dst();
+    const uint64_t address =
+        registers[std::min(base, 10)] + static_cast<uint64_t>(static_cast<int64_t>(insn.off));
+    if (address < vm::kMapValueBase || address >= vm::kDataBase) return;
+    value_bytes = std::max(value_bytes, ((address - vm::kMapValueBase) & 0xffffffff) + 8);
+  }
+
   const bpf::Program& program_;
   Coverage& coverage_;
   bool found_ = false;
@@ -57,6 +71,7 @@ class Second {
     longer.budget = a.executed * kSlack + kSlackMore;
     auto run_second = [&](bool keep) {
       options_.keep_contents = keep;
+      options_.unknown_value_size = settings_.options.unknown_value_size;
       return vm::run(second_.executable, second_.entry, longer, options_, &code_);
     };
     const vm::Outcome b = run_second(false);
@@ -186,13 +201,21 @@ Verdict compare(const Subject& first, const Subject& second, const Settings& set
   Verdict verdict;
   Coverage coverage(first.program(), first.entry);
   Corpus corpus(settings, coverage);
+  Settings world = settings;
   vm::Options options = settings.options;
-  Second other(first, second, settings);
+  Second other(first, second, world);
   for (; verdict.inputs < settings.inputs; ++verdict.inputs) {
     const vm::Input input = corpus.next();
     Watch watch(first.program(), coverage);
     options.observer = &watch;
-    const vm::Outcome a = vm::run(first.executable, first.entry, input, options);
+    vm::Outcome a = vm::run(first.executable, first.entry, input, options);
+    // Values of unknown size: as large as the program takes them to be.
+    while (!a.error.empty() && watch.value_bytes > options.unknown_value_size &&
+           watch.value_bytes <= kLargestValue) {
+      options.unknown_value_size = world.options.unknown_value_size =
+          static_cast<uint32_t>(std::bit_ceil(watch.value_bytes));
+      a = vm::run(first.executable, first.entry, input, options);
+    }
     options.observer = nullptr;
     verdict.undecided += !decides(a);
     verdict.faults += decides(a) && !a.error.empty();
@@ -208,6 +231,7 @@ Verdict compare(const Subject& first, const Subject& second, const Settings& set
     std::string why = other.difference_from(a, input);
     if (why.empty()) continue;
     verdict.difference = {.why = why, .input = input, .first_found = input};
+    verdict.difference->unknown_value_size = options.unknown_value_size;
     if (settings.minimise) {
       verdict.difference->input = minimised(
           input, [&](const vm::Input& candidate) { return !other.difference_on(candidate).empty(); });

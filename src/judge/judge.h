@@ -31,6 +31,7 @@ struct Difference {
   std::string why = {};
   vm::Input input = {};  // minimised
   vm::Input first_found = {};
+  uint32_t unknown_value_size = 0;  // as vm::Options has it, when it was found
 };
 
 struct Verdict {

@@ -155,8 +155,10 @@ void report_difference(Job& job, const Pair& pair, const driver::CodeFile& a, co
   d.error.notes.push_back("input: " + judge::describe(difference.input));
   d.error.help = "`epass run` runs either of them; `epass reduce` makes the program small";
   job.diagnostics.add(d);
-  const auto rows = judge::side_by_side({first, pair.first}, {second, pair.second}, difference.input,
-                                        pair.settings.options, 16);
+  vm::Options options = pair.settings.options;
+  options.unknown_value_size = difference.unknown_value_size;
+  const auto rows =
+      judge::side_by_side({first, pair.first}, {second, pair.second}, difference.input, options, 16);
   if (!job.ui.quiet && !job.ui.json_diagnostics) job.ui.complain(trace_text(a, b, rows));
 }
 

@@ -73,7 +73,7 @@ uint64_t SeededWorld::map_handle(uint32_t symbol) {
     map.name = name;
     if (auto known = options_.maps.find(name); known != options_.maps.end()) map.info = known->second;
     if (!map.info.key_size) map.info.key_size = 4;
-    if (!map.info.value_size) map.info.value_size = 4096;
+    if (!map.info.value_size) map.info.value_size = options_.unknown_value_size;
     // A damaged object may claim any size.
     map.info.key_size = std::min(map.info.key_size, kMaxKey);
     map.info.value_size = std::min(map.info.value_size, kMaxValue);

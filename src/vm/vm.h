@@ -91,6 +91,7 @@ struct Options {
   Observer* observer = nullptr;
   uint32_t may_goto_rounds = 32;  // each so many rounds, may_goto leaves its loop; 0: never
   std::map<std::string, MapInfo> maps = {};
+  uint32_t unknown_value_size = 4096;  // of maps that `maps` says nothing about
   std::map<std::string, std::vector<uint8_t>> sections =
       {};  // contents of data sections, by symbol or section name
 };

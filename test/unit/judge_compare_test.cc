@@ -151,6 +151,17 @@ TEST(JudgeCompare, InputsAreMinimised) {
   EXPECT_EQ(v.difference->why, "returns 0x1 against 0x3");
 }
 
+// Nothing tells how large the values of a dump's maps are.
+TEST(JudgeCompare, ValuesAreAsLargeAsTheProgramTakesThemToBe) {
+  const std::string text =
+      "r1 = 0\n*(u32 *)(r10 - 4) = r1\nr1 = map_fd#3 ll\nr2 = r10\nr2 += -4\ncall 1\nr6 = r0\nr0 = 0\n"
+      "if r6 == 0 goto +3\nr6 += 131082\nr1 = 7\n*(u8 *)(r6 + 0) = r1\nr0 = ";
+  EXPECT_TRUE(verdict_of(text + "1\nexit\n", text + "2\nexit\n").difference);
+  const Verdict v = verdict_of(text + "1\nexit\n", text + "1\nexit\n");
+  EXPECT_FALSE(v.difference);
+  EXPECT_EQ(v.faults, 0u);
+}
+
 TEST(JudgeCompare, SubprogramsAndCallbacksCount) {
   const std::string text = "r1 = 5\ncall f\nr0 += 1\nexit\nf:\nr0 = r1\nif r0 == 5 goto +1\nr0 = 0\nexit\n";
   const bpf::Program program = program_of(text);
