@@ -88,15 +88,23 @@ uint64_t World::map_delete() {
   return error(map->map->erase(key.data()));
 }
 
-uint64_t World::map_push() {
+// Null: it has keys, and the machine has failed.
+World::WorldMap* World::queue_arg() {
   WorldMap* map = map_arg();
+  if (!map || !map->map->has_entries()) return map;
+  machine_->fail(format("`{}` is no queue, stack or bloom filter", map->map->spec().name));
+  return nullptr;
+}
+
+uint64_t World::map_push() {
+  WorldMap* map = queue_arg();
   std::vector<uint8_t> value;
   if (!map || !read_value(*map, 2, value)) return 0;
   return error(map->map->push(value.data(), arg(3)));
 }
 
 uint64_t World::map_pop() {
-  WorldMap* map = map_arg();
+  WorldMap* map = queue_arg();
   if (!map) return 0;
   std::vector<uint8_t> value(map->map->spec().value_size);
   const int result = map->map->pop(value.data());
@@ -104,7 +112,7 @@ uint64_t World::map_pop() {
 }
 
 uint64_t World::map_peek() {
-  WorldMap* map = map_arg();
+  WorldMap* map = queue_arg();
   std::vector<uint8_t> value;
   if (!map || !read_value(*map, 2, value)) return 0;
   const int result = map->map->peek(value.data());
@@ -151,8 +159,19 @@ uint64_t World::for_each() {
   return visited;
 }
 
-uint64_t World::storage_get() {
+// Null: it is none, and the machine has failed.
+World::WorldMap* World::storage_arg() {
   WorldMap* map = map_arg();
+  const uint32_t type = map ? map->map->spec().type : 0;
+  if (maps::is_storage(type) || type == BPF_MAP_TYPE_CGROUP_STORAGE ||
+      type == BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE)
+    return map;
+  if (map) machine_->fail(format("`{}` is no storage", map->map->spec().name));
+  return nullptr;
+}
+
+uint64_t World::storage_get() {
+  WorldMap* map = storage_arg();
   if (!map) return 0;
   const uint64_t object = arg(2), flags = arg(4), initial = arg(3);
   if (!object || flags & ~uint64_t{BPF_LOCAL_STORAGE_GET_F_CREATE}) return 0;
@@ -169,7 +188,7 @@ uint64_t World::storage_get() {
 }
 
 uint64_t World::storage_delete() {
-  WorldMap* map = map_arg();
+  WorldMap* map = storage_arg();
   if (!map) return 0;
   const uint64_t object = arg(2);
   if (!object) return error(-EINVAL);
@@ -180,7 +199,7 @@ uint64_t World::storage_delete() {
 
 // One value for the cgroup that the program is attached to.
 uint64_t World::local_storage() {
-  WorldMap* map = map_arg();
+  WorldMap* map = storage_arg();
   if (!map) return 0;
   const std::vector<uint8_t> key(map->map->spec().key_size), zeros(map->map->spec().value_size);
   maps::Value* value = map->map->lookup(key.data());

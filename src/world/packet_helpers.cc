@@ -290,6 +290,7 @@ uint64_t World::redirect_plain() {
   return kRedirect;
 }
 
+// Only for programs that have a packet.
 std::span<const World::Row> World::packet_rows() {
   static constexpr Row kRows[] = {
       {BPF_FUNC_skb_load_bytes, &World::load_bytes},
@@ -305,12 +306,9 @@ std::span<const World::Row> World::packet_rows() {
       {BPF_FUNC_xdp_get_buff_len, &World::buffer_length},
       {BPF_FUNC_xdp_load_bytes, &World::xdp_load},
       {BPF_FUNC_xdp_store_bytes, &World::xdp_store},
-      {BPF_FUNC_csum_diff, &World::csum_diff},
       {BPF_FUNC_csum_update, &World::csum_update},
       {BPF_FUNC_l3_csum_replace, &World::l3_csum},
       {BPF_FUNC_l4_csum_replace, &World::l4_csum},
-      {BPF_FUNC_redirect, &World::redirect},
-      {BPF_FUNC_redirect_peer, &World::redirect_plain},
   };
   return kRows;
 }

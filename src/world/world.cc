@@ -377,7 +377,9 @@ uint64_t World::call_helper(Machine& machine, int32_t id) {
       if (const Row* row = find(n)) out[static_cast<size_t>(n)] = row->handler;
     return out;
   }();
-  if (id >= 0 && static_cast<size_t>(id) < table.size())
+  const bool has_packet = setup_.context != vm::Context::kRaw;
+  const bool modelled = has_packet || std::ranges::find(packet_rows(), id, &Row::id) == packet_rows().end();
+  if (modelled && id >= 0 && static_cast<size_t>(id) < table.size())
     if (Handler handler = table[static_cast<size_t>(id)]) return (this->*handler)();
   const bpf::HelperContract* contract = bpf::helper(id);
   if (!contract) return machine.fail(format("the kernel has no helper number {}", id));

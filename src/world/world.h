@@ -102,6 +102,8 @@ class World : public vm::Host {
   uint64_t handle_of(const WorldMap& map) const;
   WorldMap* map_at(uint64_t handle);
   WorldMap* map_arg(int k = 1);  // null: the machine has failed
+  WorldMap* queue_arg();
+  WorldMap* storage_arg();
   uint64_t value_address(WorldMap& map, const uint8_t* key, maps::Value& value);
   uint64_t give_memory(const std::string& name, uint8_t* host, uint64_t size, bool writable = true);
   maps::Value* guess(WorldMap& map, const std::vector<uint8_t>& key);

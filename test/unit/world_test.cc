@@ -211,7 +211,9 @@ TEST(World, HostileArgumentsAreNoHarm) {
       text += format("call {}\n", random() % 215);
     }
     text += "r0 = 0\nexit\ncallback:\nr0 = 0\nexit\n";
-    setup.context = random() % 2 ? vm::Context::kXdp : vm::Context::kSkb;
+    constexpr vm::Context kContexts[] = {vm::Context::kXdp, vm::Context::kSkb, vm::Context::kRaw};
+    setup.context = kContexts[random() % 3];
+    setup.memory.resize(random() % 3);
     setup.packet.resize(64);
     Stage stage(text, setup, {.budget = 2000});
     const vm::Run run = stage.run();
