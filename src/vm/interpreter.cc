@@ -17,6 +17,7 @@ bool Machine::interpret_one(uint32_t op) {
   // It is counted again.
   if (executable_.ops()[op].code != OpCode::kLeaves) ++state_->left;
   execution.run(op, UINT64_MAX);
+  defined_ = 0x7ff;  // compiled code does not follow it
   return !state_->stop;
 }
 

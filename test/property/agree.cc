@@ -1,7 +1,8 @@
 // Random programs before and after compilation: in the virtual machine with 4 to 10 registers and in many
-// ways through the compiler, and in the kernel by test run.
+// ways through the compiler, and in the kernel by test run. And as they are: on every engine of the virtual
+// machine and in the kernel.
 //
-// usage: epass_random_agree [--programs N] [--kernel N] [--first SEED] [--quick 1] [--show 1]
+// usage: epass_random_agree [--programs N] [--kernel N] [--engines N] [--first SEED] [--quick 1] [--show 1]
 // A failure prints the seed, what differs, and the reduced program before and after. Exit status 1.
 
 #include <charconv>
@@ -61,6 +62,16 @@ void check_in_kernel(KernelJudge& judge, uint64_t seed, Totals& totals) {
          [&](const RandomProgram& p) { return judge.judge(p, seed, unused, &*bad); });
 }
 
+void check_engines(KernelJudge* judge, uint64_t seed, Totals& totals) {
+  const RandomProgram program = random_program(seed, judge ? Judge::kKernel : Judge::kVirtualMachine);
+  auto bad = judge_engines(program, seed, judge, totals);
+  if (!bad) return;
+  ++totals.failures;
+  Totals unused;
+  report(seed, program, *bad, "engines",
+         [&](const RandomProgram& p) { return judge_engines(p, seed, judge, unused); });
+}
+
 }  // namespace
 }  // namespace epass
 
@@ -68,7 +79,7 @@ namespace epass {
 namespace {
 
 struct Settings {
-  uint64_t programs = 500, kernel = 300, first = 1, quick = 0, show = 0;
+  uint64_t programs = 500, kernel = 300, engines = 500, first = 1, quick = 0, show = 0;
 };
 
 // Key and value per word, for scripts; then the sentence for people.
@@ -115,6 +126,26 @@ Totals run_kernel(const Settings& settings) {
   return totals;
 }
 
+// One half as the kernel accepts them, which it runs as well if there is one to ask; one half with
+// everything.
+Totals run_engines(const Settings& settings) {
+  Totals totals;
+#if defined(__x86_64__)
+  KernelJudge judge;
+  const bool has_kernel = judge.unavailable().empty();
+  if (!has_kernel) put("SKIPPED: test runs in the kernel: " + judge.unavailable() + "\n");
+  for (uint64_t k = 0; k < settings.engines && totals.failures < 5; ++k)
+    check_engines(k % 2 && has_kernel ? &judge : nullptr, settings.first + k, totals);
+  print_totals("engines", totals);
+  for (const auto& [reason, seeds] : totals.reasons)
+    put(format("  refused {}, first seed {}: {}\n", seeds.size(), seeds[0], reason));
+  if (!totals.runs) put("nothing ran\n"), ++totals.failures;
+#else
+  put("SKIPPED: compiled code: not on this architecture\n");
+#endif
+  return totals;
+}
+
 }  // namespace
 }  // namespace epass
 
@@ -122,11 +153,12 @@ int main(int argc, char** argv) {
   using namespace epass;
   Settings settings;
   for (int k = 1; k + 1 < argc; k += 2) {
-    uint64_t* to = !std::strcmp(argv[k], "--programs") ? &settings.programs
-                   : !std::strcmp(argv[k], "--kernel") ? &settings.kernel
-                   : !std::strcmp(argv[k], "--quick")  ? &settings.quick
-                   : !std::strcmp(argv[k], "--show")   ? &settings.show
-                                                       : &settings.first;
+    uint64_t* to = !std::strcmp(argv[k], "--programs")  ? &settings.programs
+                   : !std::strcmp(argv[k], "--kernel")  ? &settings.kernel
+                   : !std::strcmp(argv[k], "--engines") ? &settings.engines
+                   : !std::strcmp(argv[k], "--quick")   ? &settings.quick
+                   : !std::strcmp(argv[k], "--show")    ? &settings.show
+                                                        : &settings.first;
     std::from_chars(argv[k + 1], argv[k + 1] + std::strlen(argv[k + 1]), *to);
   }
   if (settings.show) {
@@ -137,5 +169,6 @@ int main(int argc, char** argv) {
   uint64_t failures = 0;
   if (settings.programs) failures += run_vm(settings).failures;
   if (settings.kernel) failures += run_kernel(settings).failures;
+  if (settings.engines) failures += run_engines(settings).failures;
   return failures ? 1 : 0;
 }

@@ -54,8 +54,15 @@ class KernelJudge {
   const std::string& unavailable() const { return unavailable_; }  // "" or why there is no kernel to ask
   std::optional<Mismatch> judge(const RandomProgram& program, uint64_t seed, Totals& totals,
                                 const Mismatch* only = nullptr);
+  // Whether the kernel returns what the virtual machine did.
+  std::optional<Mismatch> judge_machine(const RandomProgram& program, const vm::Executable& executable,
+                                        const std::vector<vm::Input>& inputs,
+                                        const std::vector<vm::Outcome>& expected, const vm::Options& options,
+                                        Totals& totals);
 
  private:
+  // Nothing that could run for long is given to the kernel.
+  static bool may_run(const RandomProgram& program, const vm::Outcome& outcome);
   struct Run {
     uint32_t result = 0;
     std::vector<uint8_t> packet = {}, context = {}, maps = {};
@@ -69,5 +76,10 @@ class KernelJudge {
   std::string unavailable_;
   kernel::Fd array_, hash_, data_;
 };
+
+// One program on the engines of the virtual machine: results, memory, faults and counts are the same. With a
+// kernel to ask, it returns the same, too.
+std::optional<Mismatch> judge_engines(const RandomProgram& program, uint64_t seed, KernelJudge* kernel,
+                                      Totals& totals);
 
 }  // namespace epass

@@ -134,6 +134,10 @@ std::optional<KernelJudge::Run> KernelJudge::run(const kernel::Fd& program, bool
   return run;
 }
 
+bool KernelJudge::may_run(const RandomProgram& program, const vm::Outcome& outcome) {
+  return outcome.executed <= kMaxSteps && program.insns.size() <= kMaxInsns;
+}
+
 std::optional<Mismatch> KernelJudge::judge(const RandomProgram& program, uint64_t seed, Totals& totals,
                                            const Mismatch* only) {
   static const vm::Options kOptions = [] {
@@ -150,9 +154,7 @@ std::optional<Mismatch> KernelJudge::judge(const RandomProgram& program, uint64_
                       .packet = random_packet(seed * 64 + n),
                       .seed = seed * 64 + n});
     expected.push_back(vm::run(compiler->program(), bpf::FunctionId{0}, inputs.back(), kOptions));
-    // Nothing that could run for long is given to the kernel.
-    if (expected.back().executed > kMaxSteps || program.insns.size() > kMaxInsns)
-      return ++totals.refused, std::nullopt;
+    if (!may_run(program, expected.back())) return ++totals.refused, std::nullopt;
   }
   std::string why;
   kernel::Fd before = load(program.insns, program, why);
