@@ -30,7 +30,7 @@ Outcome run(const Executable& executable, FunctionId entry, const Input& input, 
   SeededWorld world(executable, input, options, out);
   const bool jit = options.engine == Engine::kJit;
   Settings settings{.checked = options.checked,
-                    .outside = Outside::kForeign,
+                    .outside = options.outside,
                     .seed = input.seed,
                     .budget = input.budget,
                     .may_goto_rounds = options.may_goto_rounds,

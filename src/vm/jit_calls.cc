@@ -118,15 +118,15 @@ void JitCalls::remember(JitData* data, const Op& op, uint32_t site, uint64_t add
   if (writes && !region->writable) return;
   // Some loads of 4 bytes there give packet pointers.
   const State& s = data->state;
-  const uint64_t off = uint64_t(int64_t(op.off)), field = address - s.context_base;
+  const uint64_t off = uint64_t(int64_t(op.off)), field = address - s.context_base,
+                 host = reinterpret_cast<uint64_t>(region->host);
   if (size == 4 && !writes && s.context_window && s.context_base - region->base < region->size) {
     // Some fields there become packet pointers: only this one is known.
     uint64_t unused = 0;
-    if (!m.packet_field(field, unused))
-      *data->site(site) = {address - off, 1, region->host + (address - region->base)};
+    if (!m.packet_field(field, unused)) *data->site(site) = {address - off, 1, host - region->base + off};
     return;
   }
-  *data->site(site) = {region->base - off, region->size - size + 1, region->host};
+  *data->site(site) = {region->base - off, region->size - size + 1, host - region->base + off};
 }
 
 uint64_t JitCalls::out_of_time(JitData* data, uint64_t op) {

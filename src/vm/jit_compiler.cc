@@ -3,6 +3,7 @@
 
 #include "vm/jit_compiler.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace epass::vm {
@@ -10,6 +11,9 @@ namespace epass::vm {
 using namespace Xbyak;
 
 namespace {
+// Loops of so many operations begin at a multiple of 16 bytes; longer ones do not gain by it.
+constexpr uint32_t kShortLoop = 16;
+
 bool ends_block(OpCode code) { return code >= OpCode::kJeq64K || code == OpCode::kFault; }
 bool is_wide(OpCode code) { return code == OpCode::kLoadImm || code == OpCode::kLoadAddress; }
 bool writes_register(const Op& op) { return op.code < OpCode::kStoreK1 || op.code == OpCode::kAtomic; }
@@ -83,6 +87,8 @@ void JitCompiler::call_place(uint32_t place) {
 
 void JitCompiler::find_blocks() {
   leaders_.assign(ops_.size(), 0);
+  targets_.assign(ops_.size(), 0);
+  loops_.assign(ops_.size(), 0);
   jit_.rest_.assign(ops_.size(), 0);
   for (uint32_t n = 0; n < executable_.functions().size(); ++n) {
     const Executable::Function& fn = executable_.function(n);
@@ -90,16 +96,26 @@ void JitCompiler::find_blocks() {
     leaders_[fn.begin] = leaders_[fn.begin + fn.size] = 1;
     for (uint32_t i = fn.begin; i < fn.begin + fn.size; ++i) {
       const Op& op = ops_[i];
-      if (op.code >= OpCode::kJeq64K && op.code <= OpCode::kMayGoto) leaders_[op.target] = 1;
+      if (op.code >= OpCode::kJeq64K && op.code <= OpCode::kMayGoto) {
+        leaders_[op.target] = targets_[op.target] = 1;
+        if (op.target <= i)
+          loops_[op.target] = i - op.target < kShortLoop ? std::max<uint8_t>(loops_[op.target], 1) : 2;
+      }
       if (ends_block(op.code)) leaders_[i + 1] = 1;
       anywhere = anywhere || (op.code == OpCode::kGotox && fn.table_targets.empty());
     }
     for (uint32_t target : fn.table_targets)
-      if (target != UINT32_MAX) leaders_[fn.begin + target] = 1;
-    if (anywhere) std::fill_n(leaders_.begin() + fn.begin, fn.size, uint8_t{1});
+      if (target != UINT32_MAX) leaders_[fn.begin + target] = targets_[fn.begin + target] = 1;
+    if (anywhere) {
+      std::fill_n(leaders_.begin() + fn.begin, fn.size, uint8_t{1});
+      std::fill_n(targets_.begin() + fn.begin, fn.size, uint8_t{1});
+    }
+    for (uint32_t i = fn.begin; i < fn.begin + fn.size; ++i)
+      if (skips_jump(i)) leaders_[i + 1] = 0;
     for (uint32_t i = fn.begin + fn.size; i-- > fn.begin;) {
       const uint32_t next = i + (is_wide(ops_[i].code) ? 2 : 1);
-      if (!ends_block(ops_[i].code) && !leaders_[next]) jit_.rest_[i] = jit_.rest_[next] + 1;
+      if ((!ends_block(ops_[i].code) || skips_jump(i)) && !leaders_[next])
+        jit_.rest_[i] = jit_.rest_[next] + 1;
     }
   }
 }
@@ -112,8 +128,8 @@ uint32_t JitCompiler::shared(uint64_t (*function)(JitData*, uint64_t), bool give
   for (int n = 0; n <= 10; ++n) mov(at(s.regs[size_t(n)]), reg(n));
   mov(at(s.left), r12);
   mov(at(s.frame), rbp);
-  mov(at(s.frame_host), checked_ ? r9 : rbp);
   mov(esi, r11d);
+  save_frame();
   lea(rdi, qword[rip + static_cast<const void*>(&data_)]);
   if (comes_back) sub(rsp, 8);
   mov(rax, reinterpret_cast<uint64_t>(function));
@@ -130,9 +146,21 @@ uint32_t JitCompiler::shared(uint64_t (*function)(JitData*, uint64_t), bool give
   if (gives_address) mov(r11, rax);
   for (int n = 0; n <= 10; ++n) mov(reg(n), at(s.regs[size_t(n)]));
   mov(r12, at(s.left));
-  if (checked_) mov(r9, at(s.frame_host));
+  restore_frame();
   ret();
   return place;
+}
+
+// Where the frame lies in the host, for C++; r11 is lost.
+void JitCompiler::save_frame() {
+  if (checked_) lea(r11, qword[rbp + r9]);
+  mov(at(data_.state.frame_host), checked_ ? r11 : rbp);
+}
+
+void JitCompiler::restore_frame() {
+  if (!checked_) return;
+  mov(r9, at(data_.state.frame_host));
+  sub(r9, rbp);
 }
 
 // A call whose arguments stand in their registers already. Gives Machine::Stop in r11d if it is a tail call.
@@ -142,7 +170,7 @@ uint32_t JitCompiler::shared_call(uint64_t (*function)(uint64_t, uint64_t, uint6
   State& s = data_.state;
   mov(at(s.left), r12);
   mov(at(s.frame), rbp);
-  mov(at(s.frame_host), checked_ ? r9 : rbp);
+  save_frame();
   lea(r9, qword[rip + static_cast<const void*>(&data_)]);
   sub(rsp, 8);
   mov(rax, reinterpret_cast<uint64_t>(function));
@@ -150,7 +178,7 @@ uint32_t JitCompiler::shared_call(uint64_t (*function)(uint64_t, uint64_t, uint6
   add(rsp, 8);
   mov(r11, at(s.stop));
   mov(r12, at(s.left));
-  if (checked_) mov(r9, at(s.frame_host));
+  restore_frame();
   // What C++ left there is none of the program's business.
   for (int n = 1; n <= 5; ++n) xor_(reg32(n), reg32(n));
   cmp(r11d, uint32_t(Machine::kStopped));
@@ -171,7 +199,7 @@ void JitCompiler::runtime() {
   mov(r11, rdi);
   for (int n = 0; n <= 9; ++n) mov(reg(n), at(s.regs[size_t(n)]));
   mov(rbp, checked_ ? at(s.frame) : at(s.frame_host));
-  if (checked_) mov(r9, at(s.frame_host));
+  restore_frame();
   mov(r12, at(s.left));
   call(r11);
   mov(at(s.regs[0]), rax);
@@ -201,12 +229,12 @@ void JitCompiler::prologue() {
     if (saved_ >> n & 1) push(reg(n)), ++pushed;
   if (pushed % 2 == 0) sub(rsp, 8);
   if (!has_frame_) return;
-  if (checked_) add(r9, bpf::kStackSize), add(rbp, at(data_.spacing));
+  if (checked_) add(r9, at(data_.step)), add(rbp, at(data_.spacing));
   if (!checked_) add(rbp, bpf::kStackSize);
 }
 
 void JitCompiler::epilogue() {
-  if (has_frame_ && checked_) sub(r9, bpf::kStackSize), sub(rbp, at(data_.spacing));
+  if (has_frame_ && checked_) sub(r9, at(data_.step)), sub(rbp, at(data_.spacing));
   if (has_frame_ && !checked_) sub(rbp, bpf::kStackSize);
   int pushed = 0;
   for (int n = 6; n <= 9; ++n) pushed += saved_ >> n & 1;
@@ -244,10 +272,13 @@ void JitCompiler::compile_function(uint32_t n) {
                  (op.code >= OpCode::kCallFunction && op.code <= OpCode::kCallRegister);
   }
   jit_.entries_[n] = uint32_t(getSize());
+  if (checked_ || jit_.context_ != Context::kRaw) find_contents(n);
   prologue();
   for (uint32_t i = fn.begin; i < fn.begin + fn.size; i += is_wide(ops_[i].code) ? 2 : 1) {
+    if (loops_[i] == 1) align(16);
     if (leaders_[i]) enter_block(i);
     operation(i);
+    if (skips_jump(i)) ++i;
   }
   enter_block(fn.begin + fn.size);
   leave_to_interpreter(fn.begin + fn.size);
@@ -289,7 +320,7 @@ void JitCompiler::stubs() {
         call(rax);
         mov(r11, rax);
         mov(r12, at(data_.state.left));
-        if (checked_) mov(r9, at(data_.state.frame_host));
+        restore_frame();
         mov(rdi, at(data_.state.regs[1]));
         xor_(esi, esi);
         xor_(edx, edx);

@@ -43,6 +43,11 @@ class JitCompiler : public Xbyak::CodeGenerator {
     uint32_t to = 0;  // operation; of calls: function
   };
 
+  // Masks of registers: that may hold the context, that hold r10 and what was added to it.
+  struct Contents {
+    uint32_t context = 0, frame = 0;
+  };
+
   // jit_compiler.cc
   void find_blocks();
   void runtime();
@@ -51,6 +56,8 @@ class JitCompiler : public Xbyak::CodeGenerator {
   void compile_function(uint32_t n);
   void operation(uint32_t i);
   void enter_block(uint32_t i);
+  void save_frame();
+  void restore_frame();
   void prologue();
   void epilogue();
   void stubs();
@@ -81,9 +88,15 @@ class JitCompiler : public Xbyak::CodeGenerator {
   bool atomic(uint32_t i, const Op& op);
   void leave_to_interpreter(uint32_t i);
 
+  // jit_context.cc
+  void find_contents(uint32_t function);
+  bool may_be_context(uint32_t op, int reg) const;
+  bool is_frame_address(uint32_t op, int reg) const;
+
   // jit_flow.cc
   bool flow(uint32_t i, const Op& op);
-  void conditional(const Op& op);
+  void conditional(uint32_t i);
+  bool skips_jump(uint32_t i) const;
   void call_out(uint32_t i, uint32_t place);
 
   const Xbyak::Reg64& reg(int n) const { return *registers_[n]; }
@@ -96,7 +109,9 @@ class JitCompiler : public Xbyak::CodeGenerator {
   JitData& data_;
   const bool checked_, metered_, has_bmi2_;
   const Xbyak::Reg64* registers_[11];
-  std::vector<uint8_t> leaders_;
+  std::vector<uint8_t> leaders_, targets_,
+      loops_;                       // by operation: blocks begin there; something jumps there, and back there
+  std::vector<Contents> contents_;  // before each operation of the function
   std::vector<Fixup> jumps_, calls_;
   std::vector<Stub> stubs_;
   struct TableEntry {

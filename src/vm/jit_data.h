@@ -9,8 +9,8 @@ namespace epass::vm {
 // 0.
 struct JitSite {
   uint64_t base = 0;
-  uint64_t limit = 0;  // first offset at which the access would not fit any more
-  uint8_t* host = nullptr;
+  uint64_t limit = 0;     // first offset at which the access would not fit any more
+  uint64_t distance = 0;  // from an address, less the offset of the instruction, to its place in the host
 };
 
 // Lies in front of the code, which reaches it relative to the instruction pointer.
@@ -22,7 +22,7 @@ struct JitData {
   uint64_t op = 0;      // that calls out
   uint64_t callee = 0;  // of a call through a register
   uint64_t result = 0;
-  uint64_t spacing = kFrameSpacing;
+  uint64_t spacing = kFrameSpacing, step = bpf::kStackSize - kFrameSpacing;  // what a call adds to rbp and r9
   uint64_t sites = 0, tables = 0;  // numbers of JitSite and of table entries behind this
   JitSite* site(uint64_t n) { return reinterpret_cast<JitSite*>(this + 1) + n; }
   uint64_t* table() { return reinterpret_cast<uint64_t*>(site(sites)); }

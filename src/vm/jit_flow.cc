@@ -5,7 +5,16 @@
 
 namespace epass::vm {
 
-void JitCompiler::conditional(const Op& op) {
+// A conditional jump over an unconditional one, as loops often end: one jump with the opposite condition. The
+// meter counts both in advance.
+bool JitCompiler::skips_jump(uint32_t i) const {
+  const Op& op = ops_[i];
+  return op.code >= OpCode::kJeq64K && op.code <= OpCode::kJsle32X && op.target == i + 2 &&
+         ops_[i + 1].code == OpCode::kJa && !targets_[i + 1];
+}
+
+void JitCompiler::conditional(uint32_t i) {
+  const Op& op = ops_[i];
   // In the order of opcodes.def: eq ne gt ge lt le set sgt sge slt sle.
   static constexpr Condition kConditions[] = {kE, kNe, kA, kAe, kB, kBe, kNe, kG, kGe, kL, kLe};
   const unsigned n = unsigned(op.code) - unsigned(OpCode::kJeq64K);
@@ -29,7 +38,9 @@ void JitCompiler::conditional(const Op& op) {
   } else {
     cmp(x, k);
   }
-  jump_to_op(kConditions[n / 4], op.target);
+  if (!skips_jump(i)) return jump_to_op(kConditions[n / 4], op.target);
+  jump_to_op(Condition(kConditions[n / 4] ^ 1), ops_[i + 1].target);
+  if (metered_) add(r12, 1);
 }
 
 // A helper, or a function by its address: in C++.
@@ -41,7 +52,7 @@ void JitCompiler::call_out(uint32_t i, uint32_t place) {
 }
 
 bool JitCompiler::flow(uint32_t i, const Op& op) {
-  if (op.code >= OpCode::kJeq64K && op.code <= OpCode::kJsle32X) return conditional(op), true;
+  if (op.code >= OpCode::kJeq64K && op.code <= OpCode::kJsle32X) return conditional(i), true;
   switch (op.code) {
     case OpCode::kJa: jump_to_op(op.target); return true;
     case OpCode::kMayGoto: {
@@ -75,7 +86,8 @@ bool JitCompiler::flow(uint32_t i, const Op& op) {
       return true;
     }
     case OpCode::kCallFunction:
-      cmp(checked_ ? r9 : rbp, at(data_.state.frame_limit));
+      if (checked_) lea(r11, qword[rbp + r9]);
+      cmp(checked_ ? r11 : rbp, at(data_.state.frame_limit));
       jump_to_stub(kAe, StubKind::kFrame, i);
       db(0xe8), dd(0);
       calls_.push_back({getSize() - 4, op.target});

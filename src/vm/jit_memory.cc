@@ -20,16 +20,23 @@ void JitCompiler::leave_to_interpreter(uint32_t i) {
 Xbyak::RegExp JitCompiler::place(uint32_t i, const Op& op, int base, uint32_t size, size_t& stub) {
   stub = kNoStub;
   const bool own_frame = base == bpf::kFrameRegister && op.off >= -bpf::kStackSize && op.off <= -int(size);
-  if (own_frame && checked_) return r9 + op.off;
+  if (own_frame && checked_) return rbp + r9 + op.off;
   if (!checked_) return reg(base) + op.off;
+  if (is_frame_address(i, base)) {
+    lea(r11, qword[reg(base) + (op.off + bpf::kStackSize)]);
+    sub(r11, rbp);
+    cmp(r11, uint32_t(bpf::kStackSize) - size);
+    stub = jump_ahead(kA);
+    return reg(base) + r9 + op.off;
+  }
   JitSite& site = *data_.site(next_site_);
   jit_.site_of_[i] = next_site_++;
   mov(r11, reg(base));
   sub(r11, at(site.base));
   cmp(r11, at(site.limit));
   stub = jump_ahead(kAe);
-  mov(r10, at(site.host));
-  return r10 + r11;
+  mov(r10, at(site.distance));
+  return r10 + reg(base);
 }
 
 void JitCompiler::load(uint32_t i, const Op& op) {
@@ -37,7 +44,7 @@ void JitCompiler::load(uint32_t i, const Op& op) {
   const bool is_signed = op.code >= OpCode::kLoadSigned1;
   const uint32_t size = 1u << (is_signed ? n - 4 : n);
   size_t field_end = 0;
-  if (size == 4 && !is_signed && jit_.context_ != Context::kRaw) {
+  if (size == 4 && !is_signed && jit_.context_ != Context::kRaw && may_be_context(i, op.src)) {
     const State& s = data_.state;
     const bool xdp = jit_.context_ == Context::kXdp;
     const uint64_t* field = op.off == (xdp ? 0 : 76) || op.off == (xdp ? 8 : 140) ? &s.packet_begin

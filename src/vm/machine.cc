@@ -80,8 +80,6 @@ Run Machine::run(uint32_t function, std::span<const uint64_t> args) {
   } else if (enter(function)) {
     run_.r0 = s.regs[0];
     run_.r0_defined = defined_ & 1;
-  } else if (!run_.ok()) {
-    run_.r0 = s.regs[0];
   }
   run_.executed = executed();
   return std::move(run_);

@@ -85,6 +85,7 @@ struct Options {
   // Compiled code does not notice reads of registers that nothing was written to, keeps no trace and is not
   // observed. Where it cannot be had, the interpreter runs the program, and Outcome::note says why.
   Engine engine = Engine::kInterpreter;
+  Outside outside = Outside::kForeign;  // what lies in no region
   bool checked = true;  // else memory is the host's, and nothing is checked: for programs that were verified
   bool trace = false;   // interpreter only
   bool keep_contents = false;

@@ -62,14 +62,14 @@ void check_in_kernel(KernelJudge& judge, uint64_t seed, Totals& totals) {
          [&](const RandomProgram& p) { return judge.judge(p, seed, unused, &*bad); });
 }
 
-void check_engines(KernelJudge* judge, uint64_t seed, Totals& totals) {
-  const RandomProgram program = random_program(seed, judge ? Judge::kKernel : Judge::kVirtualMachine);
-  auto bad = judge_engines(program, seed, judge, totals);
+void check_engines(Judge judge, KernelJudge* kernel, uint64_t seed, Totals& totals) {
+  const RandomProgram program = random_program(seed, judge);
+  auto bad = judge_engines(program, seed, judge, kernel, totals);
   if (!bad) return;
   ++totals.failures;
   Totals unused;
   report(seed, program, *bad, "engines",
-         [&](const RandomProgram& p) { return judge_engines(p, seed, judge, unused); });
+         [&](const RandomProgram& p) { return judge_engines(p, seed, judge, kernel, unused); });
 }
 
 }  // namespace
@@ -135,7 +135,8 @@ Totals run_engines(const Settings& settings) {
   const bool has_kernel = judge.unavailable().empty();
   if (!has_kernel) put("SKIPPED: test runs in the kernel: " + judge.unavailable() + "\n");
   for (uint64_t k = 0; k < settings.engines && totals.failures < 5; ++k)
-    check_engines(k % 2 && has_kernel ? &judge : nullptr, settings.first + k, totals);
+    check_engines(k % 2 ? Judge::kKernel : Judge::kVirtualMachine, k % 2 && has_kernel ? &judge : nullptr,
+                  settings.first + k, totals);
   print_totals("engines", totals);
   for (const auto& [reason, seeds] : totals.reasons)
     put(format("  refused {}, first seed {}: {}\n", seeds.size(), seeds[0], reason));

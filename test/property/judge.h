@@ -77,9 +77,10 @@ class KernelJudge {
   kernel::Fd array_, hash_, data_;
 };
 
-// One program on the engines of the virtual machine: results, memory, faults and counts are the same. With a
-// kernel to ask, it returns the same, too.
-std::optional<Mismatch> judge_engines(const RandomProgram& program, uint64_t seed, KernelJudge* kernel,
-                                      Totals& totals);
+// One program on the engines of the virtual machine: results, memory, faults and counts are the same. What is
+// made for the kernel also runs unchecked (the rest may compute with addresses), and in the kernel if there
+// is one to ask.
+std::optional<Mismatch> judge_engines(const RandomProgram& program, uint64_t seed, Judge judge,
+                                      KernelJudge* kernel, Totals& totals);
 
 }  // namespace epass
