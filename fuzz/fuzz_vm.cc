@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!program) return 0;
   const vm::Executable executable(*program);
   for (const vm::Outside outside : {vm::Outside::kFault, vm::Outside::kForeign}) {
-    const vm::Input input{.context = vm::Context::kSkb, .packet = std::vector<uint8_t>(64, 7), .budget = 2000};
+    const vm::Input input{
+        .context = vm::Context::kSkb, .packet = std::vector<uint8_t>(64, 7), .budget = 2000};
     vm::Options options{.outside = outside};
     const vm::Outcome a = vm::run(executable, bpf::FunctionId{0}, input, options);
     options.engine = vm::Engine::kJit;

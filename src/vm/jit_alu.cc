@@ -206,7 +206,7 @@ void JitCompiler::divide(const Op& op, bool wide, bool is_register, bool is_sign
     to_end[0] = getSize() - 4;
     patch(good, getSize());
     if (is_signed) {
-      cmp(divisor, -1);
+      cmp(divisor, ~0u);
       const size_t other = jump_ahead(kNe);
       for_minus_one();
       db(0xe9), dd(0);

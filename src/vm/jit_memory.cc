@@ -19,15 +19,16 @@ void JitCompiler::leave_to_interpreter(uint32_t i) {
 // region yet, or the access is wrong; the stub does the whole operation.
 Xbyak::RegExp JitCompiler::place(uint32_t i, const Op& op, int base, uint32_t size, size_t& stub) {
   stub = kNoStub;
+  const size_t off = size_t(int64_t(op.off));  // added modulo 2^64
   const bool own_frame = base == bpf::kFrameRegister && op.off >= -bpf::kStackSize && op.off <= -int(size);
-  if (own_frame && checked_) return rbp + r9 + op.off;
-  if (!checked_) return reg(base) + op.off;
+  if (own_frame && checked_) return rbp + r9 + off;
+  if (!checked_) return reg(base) + off;
   if (is_frame_address(i, base)) {
-    lea(r11, qword[reg(base) + (op.off + bpf::kStackSize)]);
+    lea(r11, qword[reg(base) + (off + bpf::kStackSize)]);
     sub(r11, rbp);
     cmp(r11, uint32_t(bpf::kStackSize) - size);
     stub = jump_ahead(kA);
-    return reg(base) + r9 + op.off;
+    return reg(base) + r9 + off;
   }
   JitSite& site = *data_.site(next_site_);
   jit_.site_of_[i] = next_site_++;
