@@ -73,9 +73,10 @@ uint64_t SeededWorld::address_of(Machine& machine, uint32_t number, uint8_t pseu
       std::vector<uint8_t> bytes(65536);
       if (auto known = options_.sections.find(symbol.name); known != options_.sections.end())
         bytes = known->second;
-      initial_[symbol.name] = hash_of(bytes);
       it->second = machine.memory().add(symbol.name, kDataBase + (uint64_t{executable_.number(number)} << 33),
                                         std::move(bytes));
+      // As the input has it: data that is only referred to has not changed.
+      initial_[symbol.name] = hash_of(*machine.memory().region(it->second));
     }
     return it->second + (pseudo == bpf::kMapValue ? imm >> 32 : imm);
   }

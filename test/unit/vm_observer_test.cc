@@ -45,6 +45,16 @@ TEST(VmObserver, SeesRegistersAndDecidesMemory) {
   EXPECT_EQ(run(program, bpf::FunctionId{0}, input).r0, 1u);
 }
 
+TEST(VmObserver, DataThatTheInputDecidesHasNotChanged) {
+  const auto program = program_of("r1 = map_value#7 ll\nr0 = *(u8 *)(r1 + 3)\nexit\n");
+  Input input;
+  // By the number of its symbol.
+  for (uint64_t n = 0; n < program.symbols.size(); ++n) input.bytes[kDataBase + (n << 33) + 3] = 99;
+  const Outcome out = run(program, bpf::FunctionId{0}, input);
+  EXPECT_EQ(out.r0, 99u) << out.error;
+  EXPECT_EQ(out.memory.size(), 2u) << "ctx, foreign";
+}
+
 TEST(VmObserver, LookupsCanBeDecided) {
   const auto program = program_of(
       "r1 = 5\n*(u32 *)(r10 - 4) = r1\nr1 = map_fd#3 ll\nr2 = r10\nr2 += -4\ncall 1\nif r0 == 0 goto +1\nr0 "
