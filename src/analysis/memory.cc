@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "analysis/users.h"
 #include "bpf/contracts.h"
 
 namespace epass {
@@ -69,28 +68,40 @@ MemoryModel::MemoryModel(const Function& fn, const Cfg& cfg, const Symbols& symb
   find_regions(cfg);
 }
 
-Region MemoryModel::region_of_load(Inst i) const {
+Region MemoryModel::region_of_load(Inst i, const Users& users) const {
   const InstData& d = fn_.insts[i];
-  const Inst base = fn_.def(fn_.source(fn_.operand(i, 0)));
   // Only the entry's first parameter is the context; it is never assigned to in what compilers make.
   const Value context = fn_.source(fn_.operand(i, 0));
-  if (base || !fn_.is_entry || d.size != MemSize::kU32 || fn_.values[context].block != fn_.entry())
+  if (!fn_.is_entry || d.size != MemSize::kU32 || fn_.def(context) ||
+      fn_.values[context].block != fn_.entry())
     return Region::kUnknown;
-  if (!has_packet(fn_.type)) return Region::kUnknown;
   const bool xdp = fn_.type == "xdp";
-  if (xdp ? d.offset == 0 || d.offset == 4 || d.offset == 8
-          : d.offset == 76 || d.offset == 80 || d.offset == 140)
+  if (has_packet(fn_.type) && (xdp ? d.offset == 0 || d.offset == 4 || d.offset == 8
+                                   : d.offset == 76 || d.offset == 80 || d.offset == 140))
     return Region::kPacket;
-  return Region::kUnknown;
+  // The only addresses among fields of 32 bits are those of the packet.
+  return is_base(d.result, users, 0) ? Region::kPacket : Region::kUnknown;
 }
 
-Region MemoryModel::region_of_result(Inst i) const {
+// Whether `v`, or a sum of it with a constant, is the base of an access.
+bool MemoryModel::is_base(Value v, const Users& users, int depth) const {
+  for (Inst i : users.of(v)) {
+    const InstData& d = fn_.insts[i];
+    if ((info(d.op).fields & kOffset) && !is_call(d.op) && fn_.operand(i, 0) == v) return true;
+    const bool sum =
+        d.op == Opcode::Add && d.width == Width::k64 && fn_.constant(fn_.operand(i, 1), Width::k64);
+    if ((sum || d.op == Opcode::Copy) && depth < 4 && is_base(d.result, users, depth + 1)) return true;
+  }
+  return false;
+}
+
+Region MemoryModel::region_of_result(Inst i, const Users& users) const {
   const InstData& d = fn_.insts[i];
   switch (d.op) {
     case Opcode::SlotAddr: return Region::kStack;
     case Opcode::Symbol:
       return symbols_[d.symbol].kind == bpf::Symbol::Kind::kData ? Region::kMapValue : Region::kUnknown;
-    case Opcode::Load: return region_of_load(i);
+    case Opcode::Load: return region_of_load(i, users);
     case Opcode::CallHelper: return gives_memory(d.imm) ? Region::kMapValue : Region::kUnknown;
     default: return Region::kUnknown;
   }
@@ -98,6 +109,7 @@ Region MemoryModel::region_of_result(Inst i) const {
 
 // Copies and arithmetic keep the kind of memory: the verifier refuses everything that would not.
 void MemoryModel::find_regions(const Cfg& cfg) {
+  const Users users(fn_);
   std::vector<Value> work;
   SideTable<Value, uint8_t> found(fn_.values.size(), kTop);
   auto meet = [&](Value v, uint8_t region) {
@@ -130,10 +142,10 @@ void MemoryModel::find_regions(const Cfg& cfg) {
     for (Inst i : fn_.insts_of(b)) {
       const InstData& d = fn_.insts[i];
       // A null pointer that joins others is never used as an address.
-      if (d.result && !is_step(d) && d.op != Opcode::Const) meet(d.result, uint8_t(region_of_result(i)));
+      if (d.result && !is_step(d) && d.op != Opcode::Const)
+        meet(d.result, uint8_t(region_of_result(i, users)));
     }
   }
-  const Users users(fn_);
   while (!work.empty()) {
     const Value v = work.back();
     work.pop_back();

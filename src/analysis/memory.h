@@ -4,6 +4,7 @@
 
 #include "analysis/cfg.h"
 #include "analysis/stack_addresses.h"
+#include "analysis/users.h"
 #include "ir/function.h"
 
 namespace epass {
@@ -50,8 +51,9 @@ class MemoryModel {
 
  private:
   void find_regions(const Cfg& cfg);
-  Region region_of_result(Inst i) const;
-  Region region_of_load(Inst i) const;
+  Region region_of_result(Inst i, const Users& users) const;
+  Region region_of_load(Inst i, const Users& users) const;
+  bool is_base(Value v, const Users& users, int depth) const;
 
   const Function& fn_;
   const Symbols& symbols_;

@@ -1,6 +1,8 @@
 #include "ir/interpret.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <unordered_map>
 
 #include "base/format.h"
@@ -47,6 +49,7 @@ class Interpreter {
       set(params[n], {n < args.size() ? args[n] : mix(options_.seed, n + 100), true});
     Inst at = fn_.blocks[fn_.entry()].first;
     for (uint64_t step = 0; step < options_.steps && !ended_; ++step) at = execute(at);
+    if (ended_ && out_.end != Behaviour::End::kUndefined) show_stores();
     return std::move(out_);
   }
 
@@ -55,7 +58,20 @@ class Interpreter {
   Word get(Inst i, size_t n) const { return values_[fn_.operand(i, n)]; }
 
   void end(Behaviour::End how, uint64_t result = 0) { out_.end = how, out_.result = result, ended_ = true; }
-  void effect(std::string text) { out_.effects.push_back(std::move(text)); }
+  void effect(std::string text) {
+    show_stores();
+    out_.effects.push_back(std::move(text));
+  }
+  // What the plain stores since the last effect left, byte by byte: nobody can tell in which order, or how
+  // many at once.
+  void show_stores() {
+    if (stored_.empty()) return;
+    std::string text = "stores";
+    for (const auto& [address, byte] : stored_)
+      text += byte ? format(" {:#x}={:#x}", address, *byte) : format(" {:#x}=undef", address);
+    stored_.clear();
+    out_.effects.push_back(std::move(text));
+  }
 
   static bool in_frame(uint64_t address) { return kFramePointer - address - 1 < kFrameBytes; }
 
@@ -171,7 +187,12 @@ class Interpreter {
       default: break;
     }
     write(address, now, bytes);
-    if (!in_frame(address) || d.op != Opcode::Store)
+    const bool plain = d.op == Opcode::Store || (options_.additions_are_stores && d.op == Opcode::AtomicAdd);
+    if (plain && !in_frame(address)) {
+      for (uint32_t n = 0; n < bytes; ++n)
+        stored_[address + n] = operand.defined ? std::optional(uint8_t(now >> 8 * n)) : std::nullopt;
+    }
+    if (!plain)
       effect(format("{}.{} {:#x} {}", info(d.op).mnemonic, bytes, address,
                     operand.defined ? format("{:#x}", now) : "undef"));
     return {old, true};
@@ -219,7 +240,8 @@ class Interpreter {
   SideTable<Value, Word> values_;
   std::vector<uint64_t> slots_;  // addresses
   std::unordered_map<uint64_t, uint8_t> memory_;
-  uint64_t epoch_ = 0;  // calls so far
+  std::map<uint64_t, std::optional<uint8_t>> stored_;  // since the last effect; none: undefined
+  uint64_t epoch_ = 0;                                 // calls so far
   uint32_t may_goto_;
   bool ended_ = false;
   Behaviour out_;

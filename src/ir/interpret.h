@@ -16,6 +16,7 @@ struct InterpretOptions {
   uint64_t seed = 0;
   uint64_t steps = 100000;  // instructions until it gives up
   uint32_t may_goto_budget = 8;
+  bool additions_are_stores = false;  // atomic_add is compared as a store: only other CPUs can tell
 };
 
 struct Behaviour {
@@ -27,7 +28,8 @@ struct Behaviour {
   };
   End end = End::kOutOfSteps;
   uint64_t result = 0;
-  // What others can see, in order: stores outside of the frame, atomics, calls with their arguments.
+  // What others can see, in order: calls with their arguments, atomics, and what the plain stores outside of
+  // the frame between them left.
   std::vector<std::string> effects = {};
 };
 

@@ -28,11 +28,13 @@ struct Waiting {
 
 class Merger {
  public:
-  Merger(Function& fn, const Symbols& symbols)
-      : fn_(fn), cfg_(fn), memory_(fn, cfg_, symbols), order_(number_insts(fn)) {}
+  Merger(Function& fn, PassContext& context)
+      : fn_(fn), cfg_(fn), memory_(fn, cfg_, context.symbols), order_(number_insts(fn)) {
+    if (context.option("keys") != "yes")
+      for (Block b : cfg_.rpo) find_keys(b);
+  }
 
   Changed run(PassContext& context) {
-    for (Block b : cfg_.rpo) find_keys(b);
     for (Block b : cfg_.rpo) {
       for (Inst i = fn_.blocks[b].first, next; i; i = next) {
         next = fn_.next(i);
@@ -142,8 +144,6 @@ class Merger {
 
 }  // namespace
 
-Result<Changed> merge_stores(Function& fn, PassContext& context) {
-  return Merger(fn, context.symbols).run(context);
-}
+Result<Changed> merge_stores(Function& fn, PassContext& context) { return Merger(fn, context).run(context); }
 
 }  // namespace epass

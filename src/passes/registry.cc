@@ -21,11 +21,15 @@ namespace {
 
 constexpr const char* kO1 = "promote-slots," TIDY;
 // Memory first, while constants still stand by themselves; then what that uncovers; blocks are shared last.
-constexpr const char* kO2 =
-    "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,simplify-params,dce),"
-    "fold-offsets,early-cse,combine-loads,merge-stores,dce,merge-stores,fold-params,dead-stores," TIDY
-    ",fold-params,early-cse,fold-offsets," TIDY ",merge-tails," TIDY ",merge-tails," TIDY;
+#define O2(merge_stores)                                                                        \
+  "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,simplify-params,dce),fold-offsets,"  \
+  "early-cse,combine-loads," merge_stores ",dce," merge_stores ",fold-params,dead-stores," TIDY \
+  ",fold-params,early-cse,fold-offsets," TIDY ",merge-tails," TIDY ",merge-tails," TIDY
 
+constexpr const char* kO2 = O2("merge-stores");
+constexpr const char* kOs = O2("merge-stores(keys=yes)");
+
+#undef O2
 #undef TIDY
 
 }  // namespace
@@ -33,8 +37,8 @@ constexpr const char* kO2 =
 const char* level_pipeline(std::string_view level) {
   if (level == "O0") return "";
   if (level == "O1") return kO1;
-  // The higher ones differ only in what they will cost.
-  if (level == "O2" || level == "O3" || level == "Os") return kO2;
+  if (level == "O2" || level == "O3") return kO2;
+  if (level == "Os") return kOs;
   return nullptr;
 }
 

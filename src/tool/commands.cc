@@ -32,6 +32,7 @@ constexpr Option kOpt[] = {
     {.name = "check-kernel"},
     {.name = "strict", .value = kAttached, .repeatable = true, .takes = "CODE"},
     {.name = "allow-larger"},
+    {.name = "allow-atomic-rmw"},
     {.name = "o", .letter = 'o', .value = kRequired, .takes = "FILE"},
     {.name = "input", .value = kRequired, .takes = "elf raw dump epir"},
     {.name = "emit", .value = kRequired, .takes = "elf raw dump asm epir"},
@@ -62,6 +63,7 @@ work      -O0 -O1 -O2 -O3 -Os     level (default -O1)     --passes TEXT   own pi
           --prog NAME             only this program; repeat, globs allowed
           --isa auto|v1..v4       newest instructions (default auto: v3, or v4 if the input has it)
           --allow-larger          take new code that is larger than the old
+          --allow-atomic-rmw      shorter, slower: additions to map values become atomic
           --check-kernel          ask this kernel (root); programs that it would reject stay as is
           --strict[=CODE]         fail, not keep or warn
 files     -o FILE                 output, - for stdout

@@ -46,6 +46,10 @@ Result<void> read_pipeline(const Arguments& arguments, Request& request) {
     request.level = "--passes '" + pipeline.text + "'";
     request.options.compile.never_larger = false;
   }
+  if (arguments.has("allow-atomic-rmw")) {
+    pipeline.text += ",atomic-rmw,dce";
+    request.level += " --allow-atomic-rmw";
+  }
   if (arguments.has("allow-larger")) request.options.compile.never_larger = false;
   pipeline.verify_each = arguments.has("verify-each");
   pipeline.print_before = arguments.all("print-before");
