@@ -42,7 +42,7 @@ Sizes are counted in 8-byte records everywhere; ld_imm64 is two.
 Always: schema, object, section, program, type. Unknown is null.
   opt      kind, insns_in, insns_out, kept
   verify   accepted, errno, reason, insns, insn_processed, total_states, verification_time_us,
-           nr_line_info, nr_func_info
+           nr_line_info, nr_func_info, xlated_bytes, jited_bytes, stack_depth
   run      result, insns_executed, error
   check    ok, insns, faults: code, insn, message, certain, file, line
 Fields are added, never renamed, within a schema. --diagnostics=json writes errors and warnings to

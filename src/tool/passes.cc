@@ -104,7 +104,7 @@ int run_passes(Job& job) {
       return write_json(job, line.line());
     }
     job.ui.output(format("{}\n", pipeline.empty() ? "(none: lift and lower alone)" : pipeline));
-    if (*level > 1) job.ui.output("the same as -O1: the higher levels have no passes of their own yet\n");
+    if (*level == 3) job.ui.output("the same as -O2: it has no search of its own yet\n");
     return kDone;
   }
   if (!job.arguments.has("json")) {

@@ -33,6 +33,9 @@ std::string json_line(const Verdict& v) {
   line.number_or_null("verification_time_us", known(v.verification_time_us));
   line.number_or_null("nr_line_info", known(v.nr_line_info))
       .number_or_null("nr_func_info", known(v.nr_func_info));
+  line.number_or_null("xlated_bytes", known(v.xlated_bytes))
+      .number_or_null("jited_bytes", known(v.jited_bytes))
+      .number_or_null("stack_depth", known(v.stack_depth));
   return line.line();
 }
 
