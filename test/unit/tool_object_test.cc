@@ -133,10 +133,9 @@ TEST_F(ToolObject, FormatsThatCannotBeAreRefused) {
 TEST_F(ToolObject, VerifyAsksTheKernel) {
   Outcome json = epass({"verify", "prog.o", "--json"});
   const std::string first = json.out.substr(0, json.out.find('\n'));
-  for (const char* field :
-       {"schema", "object", "section", "program", "type", "accepted", "errno", "reason", "insns",
-        "insn_processed", "total_states", "verification_time_us", "nr_line_info", "nr_func_info", "xlated_bytes",
-                          "jited_bytes", "stack_depth"})
+  for (const char* field : {"schema", "object", "section", "program", "type", "accepted", "errno", "reason",
+                            "insns", "insn_processed", "total_states", "verification_time_us", "nr_line_info",
+                            "nr_func_info", "xlated_bytes", "jited_bytes", "stack_depth"})
     EXPECT_NE(first.find("\"" + std::string(field) + "\":"), std::string::npos) << field << " in " << first;
   if (json.err.find("error[kernel-permission]") != std::string::npos) {
     EXPECT_EQ(json.status, 1);
