@@ -40,7 +40,7 @@ class Finder {
       return false;
     const Location at = memory_.location(store);
     const Inst add = fn_.def(fn_.operand(store, 1));
-    if (at.at.region != Region::kMapValue || !add || fn_.insts[add].op != Opcode::Add) return false;
+    if (!is_aligned(at) || !add || fn_.insts[add].op != Opcode::Add) return false;
     if (d.size == MemSize::kU64 && fn_.insts[add].width != Width::k64) return false;
     for (size_t n = 0; n < 2; ++n) {
       const Value loaded = fn_.operand(add, n);
@@ -57,6 +57,13 @@ class Finder {
       return true;
     }
     return false;
+  }
+
+  // Atomic accesses must be aligned on every machine. What a helper gives begins at a multiple of eight.
+  bool is_aligned(const Location& at) const {
+    const Inst root = at.at.root ? fn_.def(at.at.root) : Inst{};
+    return at.at.region == Region::kMapValue && root && fn_.insts[root].op == Opcode::CallHelper &&
+           at.at.offset % at.bytes == 0;
   }
 
   // Whether nothing between them can see or change those bytes.
