@@ -175,6 +175,8 @@ void Executable::decode(uint32_t function) {
         (is_alu(insn.code) && insn.code & kX && kind != kEnd && kind != kNeg) || cls == kLdx || cls == kStx ||
         (is_jmp(insn.code) && insn.code & kX && insn.code != kCodeCallx && insn.code != kCodeGotox) ||
         (cls == kLd && (insn.code & 0xe0) == kInd);
+    // A field that nobody reads may hold anything; no register file has a place for it.
+    if (!reads_source && op.src > kFrameRegister) op.src = 0;
     if (op.dst > kFrameRegister || (writes && op.dst == kFrameRegister)) {
       why = "writes a register that it may not";
     } else if (reads_source && op.src > kFrameRegister) {

@@ -143,7 +143,7 @@ Buffer key_of(const Kind& kind, std::mt19937_64& random) {
     for (size_t k = 4; k < key.size(); ++k) key[k] = random() % 4 ? uint8_t(0xaa) : uint8_t(random());
     return key;
   }
-  std::memcpy(key.data(), &n, std::min<size_t>(4, key.size()));
+  if (!key.empty()) std::memcpy(key.data(), &n, std::min<size_t>(4, key.size()));
   return key;
 }
 

@@ -133,6 +133,14 @@ TEST(VmMachine, FaultsNameInstructionAndRegion) {
             "atomic access at constant+0 in 0+0 after 1");
 }
 
+// Reserved fields that nobody reads may hold any bits: there is no register 14.
+TEST(VmMachine, UnreadFieldsOfInstructionsAreNotRegisters) {
+  bpf::Program program = assembled("ldabsh 12\nmov r0, 3\nexit\n");
+  for (bpf::Insn& insn : program.functions[bpf::FunctionId{0}].insns) insn.set_src(14);
+  const Executable executable(program);
+  for (const Op& op : executable.ops()) EXPECT_LE(op.src, 10);
+}
+
 TEST(VmMachine, RecursionEnds) {
   EXPECT_EQ(result("call f\nexit\nf: call f\nexit", {}, {}, true),
             "more than 16 nested calls in 1+0 after 16");
