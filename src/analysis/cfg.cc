@@ -49,4 +49,14 @@ Cfg::Cfg(const Function& fn) {
   });
 }
 
+bool Cfg::operator==(const Cfg& other) const {
+  if (rpo != other.rpo) return false;
+  for (Block b : rpo) {
+    if (!std::ranges::equal(incoming(b), other.incoming(b))) return false;
+    for (Edge e : incoming(b))
+      if (source(e) != other.source(e)) return false;
+  }
+  return true;
+}
+
 }  // namespace epass

@@ -19,6 +19,9 @@ struct Cfg {
   std::vector<Block> rpo;                                // reachable blocks, entry first
   uint32_t number(Block b) const { return number_[b]; }  // index in rpo
 
+  // Whether both have the same blocks and edges, in the same order.
+  bool operator==(const Cfg& other) const;
+
  private:
   SideTable<Block, ListRef> refs_;
   ListPool<Edge> incoming_;

@@ -63,9 +63,10 @@ bool gives_memory(int64_t id) {
 
 }  // namespace
 
-MemoryModel::MemoryModel(const Function& fn, const Cfg& cfg, const Symbols& symbols)
-    : fn_(fn), symbols_(symbols), stack_(fn, cfg) {
-  find_regions(cfg);
+MemoryModel::MemoryModel(const Function& fn, const Cfg& cfg, const Users& users, const StackAddresses& stack,
+                         const Symbols& symbols)
+    : fn_(fn), symbols_(symbols), stack_(stack) {
+  find_regions(cfg, users);
 }
 
 Region MemoryModel::region_of_load(Inst i, const Users& users) const {
@@ -108,8 +109,7 @@ Region MemoryModel::region_of_result(Inst i, const Users& users) const {
 }
 
 // Copies and arithmetic keep the kind of memory: the verifier refuses everything that would not.
-void MemoryModel::find_regions(const Cfg& cfg) {
-  const Users users(fn_);
+void MemoryModel::find_regions(const Cfg& cfg, const Users& users) {
   std::vector<Value> work;
   SideTable<Value, uint8_t> found(fn_.values.size(), kTop);
   auto meet = [&](Value v, uint8_t region) {

@@ -37,7 +37,9 @@ struct Location {
 
 class MemoryModel {
  public:
-  MemoryModel(const Function& fn, const Cfg& cfg, const Symbols& symbols);
+  // Refers to all of them but `cfg` and `users`.
+  MemoryModel(const Function& fn, const Cfg& cfg, const Users& users, const StackAddresses& stack,
+              const Symbols& symbols);
 
   Pointee pointee(Value v) const;
   // Of a load, store or atomic operation; not of calls.
@@ -50,14 +52,14 @@ class MemoryModel {
   const StackAddresses& stack() const { return stack_; }
 
  private:
-  void find_regions(const Cfg& cfg);
+  void find_regions(const Cfg& cfg, const Users& users);
   Region region_of_result(Inst i, const Users& users) const;
   Region region_of_load(Inst i, const Users& users) const;
   bool is_base(Value v, const Users& users, int depth) const;
 
   const Function& fn_;
   const Symbols& symbols_;
-  StackAddresses stack_;
+  const StackAddresses& stack_;
   SideTable<Value, uint8_t> regions_ = SideTable<Value, uint8_t>(0);
 };
 

@@ -6,13 +6,14 @@
 #include <string>
 #include <string_view>
 
+#include "analysis/analyses.h"
 #include "base/result.h"
 #include "ir/function.h"
 
 namespace epass {
 
-// How much a pass changed, and so which cached analyses the manager must drop. Return the truth: debug builds
-// check.
+// How much a pass changed, and so what the manager must forget about the function: kInstructions keeps what
+// follows from blocks and edges alone. Return the truth: --verify-each checks.
 enum class Changed : uint8_t { kNothing, kInstructions, kControlFlow };
 
 constexpr Changed operator|(Changed a, Changed b) { return a > b ? a : b; }
@@ -36,6 +37,7 @@ struct PassContext {
   Counters& counters;            // for --stats: bump with count("simplify.x + 0")
   bpf::Isa isa = bpf::Isa::kV3;  // what the code generator may use
   const IrFiles& files;
+  Analyses& analyses;  // of the function as it was when the pass began, unless asked for after an edit
 
   // The value of an option, or `fallback`.
   std::string option(std::string_view name, std::string_view fallback = "") const {

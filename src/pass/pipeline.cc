@@ -128,6 +128,7 @@ struct Runner {
   bpf::Isa isa;
   Counters& counters;
   const PassHooks& hooks;
+  Analyses analyses{fn, symbols};
 
   Result<Changed> run(std::span<const Stage> stages) {
     Changed changed = Changed::kNothing;
@@ -155,10 +156,12 @@ struct Runner {
     if (hooks.may_run && !hooks.may_run(pass)) return Changed::kNothing;
     CheckScope scope(pass.name);
     if (hooks.before) hooks.before(pass, fn);
-    PassContext context{symbols, stage.options, counters, isa, hooks.files};
+    PassContext context{symbols, stage.options, counters, isa, hooks.files, analyses};
     auto changed = pass.run(fn, context);
     if (!changed) return changed;
     if (*changed != Changed::kNothing) fn.compact_aliases();
+    if (*changed == Changed::kInstructions) analyses.instructions_changed();
+    if (*changed == Changed::kControlFlow) analyses.control_flow_changed();
     if (hooks.after) hooks.after(pass, fn, *changed);
     if (hooks.verify_each) {
       if (auto ok = verify(fn); !ok) {
@@ -168,6 +171,9 @@ struct Runner {
         error.code = "pass-broke-ir";
         return fail(std::move(error));
       }
+      if (!analyses.is_current())
+        return fail("pass-broke-ir",
+                    "the pass `" + std::string(pass.name) + "` changed the control flow and did not say so");
     }
     return changed;
   }

@@ -6,8 +6,6 @@
 //
 // Shorter, but slower to run on most processors, and no longer the race it was: only when asked for.
 
-#include "analysis/memory.h"
-#include "analysis/users.h"
 #include "ir/builder.h"
 #include "pass/pass.h"
 
@@ -16,7 +14,7 @@ namespace {
 
 class Finder {
  public:
-  Finder(Function& fn, const Symbols& symbols) : fn_(fn), cfg_(fn), users_(fn), memory_(fn, cfg_, symbols) {}
+  Finder(Function& fn, Analyses& analyses) : fn_(fn), users_(analyses.users()), memory_(analyses.memory()) {}
 
   Changed run(PassContext& context) {
     Changed changed = Changed::kNothing;
@@ -74,15 +72,14 @@ class Finder {
   }
 
   Function& fn_;
-  Cfg cfg_;
-  Users users_;
-  MemoryModel memory_;
+  const Users& users_;
+  const MemoryModel& memory_;
 };
 
 }  // namespace
 
 Result<Changed> atomic_rmw(Function& fn, PassContext& context) {
-  return Finder(fn, context.symbols).run(context);
+  return Finder(fn, context.analyses).run(context);
 }
 
 }  // namespace epass

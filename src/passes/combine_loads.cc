@@ -19,8 +19,8 @@ namespace {
 
 class Combiner {
  public:
-  Combiner(Function& fn, const Symbols& symbols)
-      : fn_(fn), cfg_(fn), memory_(fn, cfg_, symbols), order_(number_insts(fn)) {}
+  Combiner(Function& fn, Analyses& analyses)
+      : fn_(fn), cfg_(analyses.cfg()), memory_(analyses.memory()), order_(number_insts(fn)) {}
 
   Changed run(PassContext& context) {
     Changed changed = Changed::kNothing;
@@ -52,15 +52,15 @@ class Combiner {
   }
 
   Function& fn_;
-  Cfg cfg_;
-  MemoryModel memory_;
+  const Cfg& cfg_;
+  const MemoryModel& memory_;
   SideTable<Inst, uint32_t> order_;
 };
 
 }  // namespace
 
 Result<Changed> combine_loads(Function& fn, PassContext& context) {
-  return Combiner(fn, context.symbols).run(context);
+  return Combiner(fn, context.analyses).run(context);
 }
 
 }  // namespace epass

@@ -8,7 +8,6 @@
 // Facts flow over block parameters from edges that can be taken only. CO-RE constants are unknown, and so is
 // `undef`. A constant that would take two records (ld_imm64) does not replace an instruction that takes one.
 
-#include "analysis/users.h"
 #include "ir/edit.h"
 #include "ir/eval.h"
 #include "pass/pass.h"
@@ -23,8 +22,8 @@ struct Fact {
 
 class Solver {
  public:
-  explicit Solver(Function& fn)
-      : fn_(fn), facts_(fn.values.size(), Fact{}), visited_(fn.insts.size(), 0), users_(fn) {}
+  Solver(Function& fn, const Users& users)
+      : fn_(fn), facts_(fn.values.size(), Fact{}), visited_(fn.insts.size(), 0), users_(users) {}
 
   void run() {
     for (Value v : fn_.params(fn_.entry())) lower(v, {Fact::kVaries});
@@ -140,7 +139,7 @@ class Solver {
   Function& fn_;
   SideTable<Value, Fact> facts_;
   SideTable<Inst, uint8_t> visited_;
-  Users users_;
+  const Users& users_;
   SideTable<Block, uint8_t> reached_ = SideTable<Block, uint8_t>(0);
   std::vector<Block> blocks_;
   std::vector<Inst> insts_;
@@ -149,7 +148,7 @@ class Solver {
 }  // namespace
 
 Result<Changed> const_prop(Function& fn, PassContext& context) {
-  Solver solver(fn);
+  Solver solver(fn, context.analyses.users());
   solver.run();
   Changed changed = solver.rewrite(context);
   if (changed == Changed::kControlFlow) remove_unreachable_blocks(fn);

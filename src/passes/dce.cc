@@ -9,7 +9,6 @@
 // Works backwards from what has effects, so cycles of parameters that feed only each other go, too. Loads
 // count as removable: a program may not rely on a load to be refused.
 
-#include "analysis/cfg.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
 
@@ -18,7 +17,8 @@ namespace epass {
 Result<Changed> dce(Function& fn, PassContext& context) {
   // Blocks that nothing reaches may use values and pass arguments, too.
   Changed changed = remove_unreachable_blocks(fn) ? Changed::kControlFlow : Changed::kNothing;
-  Cfg cfg(fn);
+  if (changed != Changed::kNothing) context.analyses.control_flow_changed();
+  const Cfg& cfg = context.analyses.cfg();
   SideTable<Value, uint8_t> live(fn.values.size(), 0);
   std::vector<Value> work;
   auto use = [&](Value v) {

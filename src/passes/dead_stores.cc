@@ -9,7 +9,6 @@
 
 #include <bitset>
 
-#include "analysis/memory.h"
 #include "bpf/insn.h"
 #include "pass/pass.h"
 
@@ -20,7 +19,7 @@ using Bytes = std::bitset<bpf::kStackSize>;  // bit n: the byte at fp-512+n
 
 class DeadStores {
  public:
-  DeadStores(Function& fn, const Symbols& symbols) : fn_(fn), cfg_(fn), memory_(fn, cfg_, symbols) {}
+  DeadStores(Function& fn, Analyses& analyses) : fn_(fn), cfg_(analyses.cfg()), memory_(analyses.memory()) {}
 
   Changed run(PassContext& context) {
     if (!memory_.stack().complete() || !touches_stack()) return Changed::kNothing;
@@ -105,15 +104,15 @@ class DeadStores {
   }
 
   Function& fn_;
-  Cfg cfg_;
-  MemoryModel memory_;
+  const Cfg& cfg_;
+  const MemoryModel& memory_;
   std::vector<Bytes> read_at_begin_;  // in reverse post-order
 };
 
 }  // namespace
 
 Result<Changed> dead_stores(Function& fn, PassContext& context) {
-  return DeadStores(fn, context.symbols).run(context);
+  return DeadStores(fn, context.analyses).run(context);
 }
 
 }  // namespace epass

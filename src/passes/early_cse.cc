@@ -12,7 +12,6 @@
 #include <array>
 #include <map>
 
-#include "analysis/memory.h"
 #include "ir/builder.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
@@ -44,8 +43,7 @@ struct Known {
 
 class EarlyCse {
  public:
-  EarlyCse(Function& fn, PassContext& context)
-      : fn_(fn), context_(context), cfg_(fn), memory_(fn, cfg_, context.symbols), known_(cfg_.rpo.size()) {}
+  EarlyCse(Function& fn, PassContext& context) : fn_(fn), context_(context), known_(cfg_.rpo.size()) {}
 
   Changed run() {
     for (Block b : cfg_.rpo) {
@@ -135,8 +133,8 @@ class EarlyCse {
 
   Function& fn_;
   PassContext& context_;
-  Cfg cfg_;
-  MemoryModel memory_;
+  const Cfg& cfg_ = context_.analyses.cfg();
+  const MemoryModel& memory_ = context_.analyses.memory();
   std::vector<Known> known_;  // at the end of each block, in reverse post-order
   bool changed_ = false;
 };

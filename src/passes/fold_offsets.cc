@@ -5,7 +5,6 @@
 //
 // Only if all readers of the sum take it: else its operand would have to live on beside it.
 
-#include "analysis/users.h"
 #include "pass/pass.h"
 
 namespace epass {
@@ -49,7 +48,7 @@ bool readers(const Function& fn, const Users& users, Value v, std::vector<std::p
 
 Result<Changed> fold_offsets(Function& fn, PassContext& context) {
   Changed changed = Changed::kNothing;
-  const Users users(fn);
+  const Users& users = context.analyses.users();
   for (Inst i : fn.all_insts()) {
     const auto sum = as_sum(fn, i);
     std::vector<std::pair<Inst, Value>> found;

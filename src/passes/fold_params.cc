@@ -7,8 +7,6 @@
 // if that is the only use of the parameter. And makes an address of the stack where it is needed, if every
 // way there brings the same.
 
-#include "analysis/cfg.h"
-#include "analysis/users.h"
 #include "ir/builder.h"
 #include "ir/edit.h"
 #include "ir/eval.h"
@@ -19,7 +17,7 @@ namespace {
 
 class Folder {
  public:
-  explicit Folder(Function& fn) : fn_(fn), cfg_(fn), users_(fn) {}
+  Folder(Function& fn, Analyses& analyses) : fn_(fn), cfg_(analyses.cfg()), users_(analyses.users()) {}
 
   Changed run(PassContext& context) {
     Changed changed = Changed::kNothing;
@@ -100,12 +98,14 @@ class Folder {
   }
 
   Function& fn_;
-  Cfg cfg_;
-  Users users_;
+  const Cfg& cfg_;
+  const Users& users_;
 };
 
 }  // namespace
 
-Result<Changed> fold_params(Function& fn, PassContext& context) { return Folder(fn).run(context); }
+Result<Changed> fold_params(Function& fn, PassContext& context) {
+  return Folder(fn, context.analyses).run(context);
+}
 
 }  // namespace epass

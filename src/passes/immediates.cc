@@ -7,7 +7,6 @@
 // Not where the target has no such form: 64-bit constants, a zero divisor, a shift by the width or more. And
 // not for stores that may go to the context, which kernels before 6.4 refuse.
 
-#include "analysis/users.h"
 #include "ir/builder.h"
 #include "pass/pass.h"
 
@@ -19,7 +18,7 @@ namespace {
 enum Pointee : uint8_t { kContext = 1, kStack = 2 };
 
 // Bits of Pointee for every value.
-SideTable<Value, uint8_t> find_pointees(const Function& fn) {
+SideTable<Value, uint8_t> find_pointees(const Function& fn, const Users& users) {
   SideTable<Value, uint8_t> pointees(fn.values.size(), 0);
   std::vector<Value> work;
   auto reach = [&](Value v, uint8_t bits) {
@@ -35,7 +34,6 @@ SideTable<Value, uint8_t> find_pointees(const Function& fn) {
       if (d.op == Opcode::CallFunc || d.op == Opcode::CallX) reach(d.result, kContext | kStack);
     }
   }
-  Users users(fn);
   while (!work.empty()) {
     const Value v = work.back();
     work.pop_back();
@@ -61,7 +59,7 @@ bool fits(int64_t imm, Width width) {
 
 class Immediates {
  public:
-  explicit Immediates(Function& fn) : fn_(fn) {}
+  Immediates(Function& fn, Analyses& analyses) : fn_(fn), analyses_(analyses) {}
 
   Changed run() {
     Changed changed = Changed::kNothing;
@@ -77,7 +75,7 @@ class Immediates {
     if (!is_binary(d.op) && !compare && d.op != Opcode::Store) return false;
     if (d.op == Opcode::Store) {
       if (!fn_.constant(fn_.operand(i, 1), Width::k32) || is_in_place(i, 1)) return false;
-      if (!pointees_) pointees_ = find_pointees(fn_);
+      if (!pointees_) pointees_ = find_pointees(fn_, analyses_.users());
       if ((*pointees_)[fn_.operand(i, 0)] & kContext) return false;
       return take(i, 1, d.size == MemSize::kU64 ? Width::k64 : Width::k32);
     }
@@ -115,11 +113,14 @@ class Immediates {
   }
 
   Function& fn_;
+  Analyses& analyses_;
   std::optional<SideTable<Value, uint8_t>> pointees_;  // made when the first store asks
 };
 
 }  // namespace
 
-Result<Changed> immediates(Function& fn, PassContext&) { return Immediates(fn).run(); }
+Result<Changed> immediates(Function& fn, PassContext& context) {
+  return Immediates(fn, context.analyses).run();
+}
 
 }  // namespace epass

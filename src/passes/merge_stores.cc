@@ -29,7 +29,7 @@ struct Waiting {
 class Merger {
  public:
   Merger(Function& fn, PassContext& context)
-      : fn_(fn), cfg_(fn), memory_(fn, cfg_, context.symbols), order_(number_insts(fn)) {
+      : fn_(fn), cfg_(context.analyses.cfg()), memory_(context.analyses.memory()), order_(number_insts(fn)) {
     if (context.option("keys") != "yes")
       for (Block b : cfg_.rpo) find_keys(b);
   }
@@ -134,8 +134,8 @@ class Merger {
   static constexpr size_t kMaxWaiting = 64;
 
   Function& fn_;
-  Cfg cfg_;
-  MemoryModel memory_;
+  const Cfg& cfg_;
+  const MemoryModel& memory_;
   SideTable<Inst, uint32_t> order_;
   std::array<uint8_t, 513> keys_ = {};  // by distance below the frame pointer
   std::vector<Waiting> waiting_;

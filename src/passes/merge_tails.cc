@@ -14,7 +14,6 @@
 
 #include <map>
 
-#include "analysis/memory.h"
 #include "bpf/contracts.h"
 #include "ir/builder.h"
 #include "pass/pass.h"
@@ -26,7 +25,7 @@ namespace {
 class TailMerger {
  public:
   TailMerger(Function& fn, PassContext& context)
-      : fn_(fn), context_(context), cfg_(fn), memory_(fn, cfg_, context.symbols) {}
+      : fn_(fn), context_(context), cfg_(context.analyses.cfg()), memory_(context.analyses.memory()) {}
 
   Changed run() {
     std::map<std::pair<uint32_t, uint32_t>, std::vector<Tail>> groups;
@@ -138,8 +137,8 @@ class TailMerger {
 
   Function& fn_;
   PassContext& context_;
-  Cfg cfg_;
-  MemoryModel memory_;
+  const Cfg& cfg_;
+  const MemoryModel& memory_;
   bool changed_ = false;
 };
 

@@ -11,8 +11,6 @@
 
 #include <bit>
 
-#include "analysis/cfg.h"
-#include "analysis/stack_addresses.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
 
@@ -23,7 +21,7 @@ using SlotMask = uint64_t;  // bit n: the word at fp-8(n+1)
 
 class Promotion {
  public:
-  explicit Promotion(Function& fn) : fn_(fn), cfg_(fn), stack_(fn, cfg_) {}
+  Promotion(Function& fn, Analyses& analyses) : fn_(fn), cfg_(analyses.cfg()), stack_(analyses.stack()) {}
 
   Changed run(PassContext& context) {
     slots_ = stack_.private_words();
@@ -112,8 +110,8 @@ class Promotion {
   }
 
   Function& fn_;
-  Cfg cfg_;
-  StackAddresses stack_;
+  const Cfg& cfg_;
+  const StackAddresses& stack_;
   SlotMask slots_ = 0;
   size_t count_ = 0;
   SideTable<Block, SlotMask> live_, params_;
@@ -124,7 +122,8 @@ class Promotion {
 
 Result<Changed> promote_slots(Function& fn, PassContext& context) {
   const bool dead = remove_unreachable_blocks(fn);
-  const Changed changed = Promotion(fn).run(context);
+  if (dead) context.analyses.control_flow_changed();
+  const Changed changed = Promotion(fn, context.analyses).run(context);
   return dead ? Changed::kControlFlow : changed;
 }
 

@@ -9,7 +9,6 @@
 // stays behind a parameter: the moves on the edges are there for a reason. An `undef` counts as a value of
 // its own.
 
-#include "analysis/cfg.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
 
@@ -18,7 +17,8 @@ namespace epass {
 Result<Changed> simplify_params(Function& fn, PassContext& context) {
   // Blocks that nothing reaches may pass arguments, too.
   Changed changed = remove_unreachable_blocks(fn) ? Changed::kControlFlow : Changed::kNothing;
-  Cfg cfg(fn);
+  if (changed != Changed::kNothing) context.analyses.control_flow_changed();
+  const Cfg& cfg = context.analyses.cfg();
   for (bool again = true; again;) {
     again = false;
     for (Block b : cfg.rpo) {

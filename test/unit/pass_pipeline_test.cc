@@ -29,12 +29,43 @@ Result<Changed> damage(Function& fn, PassContext&) {
   fn.remove(fn.terminator(fn.entry()));
   return Changed::kInstructions;
 }
+// What the analyses say.
+Result<Changed> ask(Function& fn, PassContext& context) {
+  context.count("users=" + std::to_string(context.analyses.users().of(fn.params(fn.entry())[0]).size()));
+  context.count("blocks=" + std::to_string(context.analyses.cfg().rpo.size()));
+  context.analyses.dominators();
+  return Changed::kNothing;
+}
+Result<Changed> use_in_secret(Function& fn, PassContext&) {
+  Builder::before(fn, fn.terminator(fn.entry())).copy(fn.params(fn.entry())[0]);
+  return Changed::kNothing;
+}
+Result<Changed> use(Function& fn, PassContext& context) {
+  if (auto done = use_in_secret(fn, context); !done) return done;
+  return Changed::kInstructions;
+}
+Result<Changed> split_in_secret(Function& fn, PassContext&) {
+  const Block entry = fn.entry(), rest = fn.split_before(fn.terminator(entry));
+  Builder::at_end(fn, entry).jump(rest);
+  return Changed::kInstructions;
+}
+Result<Changed> split(Function& fn, PassContext& context) {
+  if (auto done = split_in_secret(fn, context); !done) return done;
+  return Changed::kControlFlow;
+}
 Result<Changed> give_up(Function&, PassContext&) { return fail("stack-limit", "no room"); }
 
 constexpr PassInfo kPasses[] = {
-    {"always", "", "", "", always},   {"damage", "", "", "", damage},
-    {"give-up", "", "", "", give_up}, {"note", "", "budget=1..9 (default 1), mode=exact|fast", "", note},
+    {"always", "", "", "", always},
+    {"ask", "", "", "", ask},
+    {"damage", "", "", "", damage},
+    {"give-up", "", "", "", give_up},
+    {"note", "", "budget=1..9 (default 1), mode=exact|fast", "", note},
     {"shrink", "", "", "", shrink},
+    {"split", "", "", "", split},
+    {"split-in-secret", "", "", "", split_in_secret},
+    {"use", "", "", "", use},
+    {"use-in-secret", "", "", "", use_in_secret},
 };
 const char* level(std::string_view word) { return word == "O1" ? "note,fixpoint(shrink)" : nullptr; }
 
@@ -109,6 +140,20 @@ TEST(PassPipeline, BlamesThePass) {
   EXPECT_NE(ran.error.find("`damage`"), std::string::npos) << ran.error;
   EXPECT_EQ(ran.counters["note"], 1u) << "nothing runs on a damaged function";
   EXPECT_EQ(run("give-up,note").code, "stack-limit");
+}
+
+TEST(PassPipeline, AnalysesAreKeptUntilAPassSaysThatItChangedSomething) {
+  EXPECT_EQ(run("ask,use-in-secret,ask").counters["users=1"], 2u) << "kept: nothing was said";
+  EXPECT_EQ(run("ask,use,ask").counters["users=2"], 1u);
+  EXPECT_EQ(run("ask,split-in-secret,ask").counters["blocks=1"], 2u) << "kept: only instructions, was said";
+  EXPECT_EQ(run("ask,split,ask").counters["blocks=2"], 1u);
+}
+
+TEST(PassPipeline, BlamesThePassThatChangesControlFlowInSecret) {
+  Ran ran = run("ask,split-in-secret", {.verify_each = true});
+  EXPECT_EQ(ran.code, "pass-broke-ir");
+  EXPECT_NE(ran.error.find("`split-in-secret` changed the control flow"), std::string::npos) << ran.error;
+  EXPECT_EQ(run("ask,split,use,ask", {.verify_each = true}).error, "");
 }
 
 TEST(PassPipeline, HooksSeeEachPass) {
