@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/format.h"
+#include "bpf/x86_size.h"
 #include "driver/glob.h"
 #include "pass/pipeline.h"
 
@@ -31,6 +32,7 @@ class Worker {
   Worker(const bpf::Program& program, const CompileOptions& options, const Stages& stages, bpf::Isa isa)
       : program_(program), options_(options), stages_(stages), facts_(analyze_calls(program)) {
     lower_options_.isa = isa;
+    lower_options_.tidy = options.tidy_code;
   }
 
   void compile(FunctionOutcome& out) const {
@@ -67,6 +69,7 @@ class Worker {
         return fail("larger", format("the new code has {} instructions, the old {}", code->insns.size(),
                                      in.insns.size()));
       out.insns_out = checked_cast<uint32_t>(code->insns.size());
+      out.x86_out = bpf::x86_size(code->insns, code->attachments);
       out.code = std::move(*code);
     }
     return {};
@@ -143,7 +146,9 @@ Result<CompiledProgram> compile_program(const bpf::Program& program, const Compi
     FunctionOutcome& out = result.functions[i];
     out.id = bpf::FunctionId{i};
     out.selected = (*selected)[i];
-    out.insns_in = out.insns_out = checked_cast<uint32_t>(program.functions[out.id].insns.size());
+    const bpf::Function& in = program.functions[out.id];
+    out.insns_in = out.insns_out = checked_cast<uint32_t>(in.insns.size());
+    out.x86_in = out.x86_out = bpf::x86_size(in.insns, in.attachments);
   }
 
   const Worker worker(program, options, stages, result.isa);

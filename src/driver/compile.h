@@ -20,6 +20,7 @@ struct CompileOptions {
   std::optional<bpf::Isa> isa = {};        // none: v3, or v4 if the input uses it
   // A function whose new code has more records than its old stays as it was.
   bool never_larger = true;
+  bool tidy_code = false;  // LowerOptions::tidy
   unsigned threads = 1;
   bool want_code = true;  // off: stop after the passes
   bool want_ir = false;   // keep the functions in SSA form
@@ -38,6 +39,7 @@ struct FunctionOutcome {
   bpf::FunctionId id = {};
   bool selected = true;                   // false: `programs` left it out
   uint32_t insns_in = 0, insns_out = 0;   // 8-byte records
+  uint32_t x86_in = 0, x86_out = 0;       // bytes of machine code as bpf/x86_size.h estimates them
   std::optional<bpf::NewCode> code = {};  // none: the input's code
   std::optional<Error> kept = {};  // why it stayed as it was; code `larger` if only the size spoke against it
   std::optional<Function> ir = {};  // with want_ir

@@ -140,6 +140,7 @@ Result<void> keep_functions(CompiledFile& file, const std::vector<bool>& which, 
     const bpf::Function& fn = file.program().functions[out.id];
     out.code.reset();
     out.insns_out = out.insns_in;
+    out.x86_out = out.x86_in;
     out.kept = reason;
     out.kept->where.section = fn.section;
     out.kept->where.function = fn.name;

@@ -40,6 +40,7 @@ Result<void> read_pipeline(const Arguments& arguments, Request& request) {
     request.level = "-O" + levels[*level];
     // -O0 shows what lift and lower do, good or bad.
     request.options.compile.never_larger = *level != 0;
+    request.options.compile.tidy_code = *level >= 2;
   }
   if (arguments.has("passes")) {
     pipeline.text = arguments.get("passes");

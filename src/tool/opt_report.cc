@@ -120,6 +120,8 @@ std::string json_lines(const OptReport& report) {
     line.number_or_null("insns_in", had_code ? std::optional<int64_t>(out.insns_in) : std::nullopt);
     const bool has_code = report.file.emit != driver::Emit::kEpir;
     line.number_or_null("insns_out", has_code ? std::optional<int64_t>(out.insns_out) : std::nullopt);
+    line.number_or_null("x86_bytes_in", had_code ? std::optional<int64_t>(out.x86_in) : std::nullopt);
+    line.number_or_null("x86_bytes_out", has_code ? std::optional<int64_t>(out.x86_out) : std::nullopt);
     line.text_or_null("kept", out.kept ? out.kept->code + ": " + out.kept->message : "");
     if (!report.kernel.empty()) line.text_or_null("kernel", report.kernel[out.id.index]);
     text += line.line();

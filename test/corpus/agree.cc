@@ -117,6 +117,7 @@ bool check_file(const char* path, const Settings& settings, Totals& totals) {
     Counters counters;
     auto fn = lift(program, id, facts);
     LowerOptions lowering{.isa = std::max(bpf::Isa::kV3, bpf::isa_of(in.insns)),
+                          .tidy = settings.passes != "O0",
                           .registers = settings.registers};
     auto ran = fn ? run_pipeline(*fn, *stages, program.symbols, lowering.isa, counters, {.verify_each = true})
                   : fail(fn.error());

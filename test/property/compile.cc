@@ -61,8 +61,11 @@ Result<std::vector<bpf::Insn>> Compiler::compile(const Variant& variant, int reg
   if (!functions) return fail(functions.error());
   std::map<bpf::FunctionId, bpf::NewCode> changed;
   for (uint32_t n = 0; n < program_.functions.size(); ++n) {
-    auto code = lower((**functions)[n],
-                      {.isa = bpf::Isa::kV4, .keep_homes = variant.keep_homes, .registers = registers});
+    const LowerOptions options{.isa = bpf::Isa::kV4,
+                               .keep_homes = variant.keep_homes,
+                               .tidy = variant.passes != "O0" || !variant.keep_homes,
+                               .registers = registers};
+    auto code = lower((**functions)[n], options);
     if (!code) return fail(code.error());
     changed[bpf::FunctionId{n}] = std::move(*code);
   }

@@ -31,10 +31,11 @@ TEST(ToolJson, OptFields) {
   ASSERT_EQ(o.status, 0) << o.err;
   auto lines = lines_of(o.out);
   ASSERT_EQ(lines.size(), 1u);
-  EXPECT_EQ(keys(lines[0]), "schema object section program type kind insns_in insns_out kept");
+  EXPECT_EQ(keys(lines[0]),
+            "schema object section program type kind insns_in insns_out x86_bytes_in x86_bytes_out kept");
   EXPECT_EQ(lines[0].dump(),
             R"({"schema":1,"object":"p","section":"","program":"main","type":null,"kind":"program",)"
-            R"("insns_in":2,"insns_out":2,"kept":null})");
+            R"("insns_in":2,"insns_out":2,"x86_bytes_in":19,"x86_bytes_out":19,"kept":null})");
 }
 
 TEST(ToolJson, FileInsteadOfStandardOutput) {
