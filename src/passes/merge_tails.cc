@@ -14,7 +14,6 @@
 
 #include <map>
 
-#include "bpf/contracts.h"
 #include "ir/builder.h"
 #include "pass/pass.h"
 #include "passes/tails.h"
@@ -103,10 +102,7 @@ class TailMerger {
     const InstData& d = fn_.insts[t.insts[p.inst]];
     const Value v = operand_at(fn_, t, p), other = operand_at(fn_, first, p);
     if (fn_.is(v, Opcode::Undef) || fn_.is(v, Opcode::SlotAddr) || fn_.is(v, Opcode::Symbol)) return false;
-    if (d.op == Opcode::CallHelper) {
-      const bpf::HelperContract* contract = bpf::helper(int32_t(d.imm));
-      return contract && p.operand < contract->args.size() && contract->args[p.operand] == 's';
-    }
+    if (d.op == Opcode::CallHelper) return takes_any_scalar(d, p.operand);
     if (is_call(d.op) || d.op == Opcode::LdAbs || d.op == Opcode::LdInd) return false;
     if (!(info(d.op).fields & kSize) || p.operand) return true;
     const Region region = memory_.pointee(v).region;

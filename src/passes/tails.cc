@@ -1,5 +1,7 @@
 #include "passes/tails.h"
 
+#include "bpf/contracts.h"
+
 namespace epass {
 
 static uint64_t shape_of(const InstData& d) {
@@ -52,6 +54,13 @@ size_t maker(const Function& fn, const Tail& tail, Position p, size_t length) {
   for (size_t n = p.inst + 1; def && n <= length; ++n)
     if (tail.insts[n] == def) return n;
   return 0;
+}
+
+bool takes_any_scalar(const InstData& call, size_t operand) {
+  constexpr int64_t kTailCall = 12;
+  const bpf::HelperContract* contract = bpf::helper(int32_t(call.imm));
+  return contract && call.imm != kTailCall && operand < contract->args.size() &&
+         contract->args[operand] == 's';
 }
 
 int64_t records_of(const Function& fn, Inst i) {

@@ -30,6 +30,11 @@ void set_operand(Function& fn, const Tail& tail, Position p, Value v);
 // none of them.
 size_t maker(const Function& fn, const Tail& tail, Position p, size_t length);
 
+// Whether the helper takes a number there that may differ from way to way. Not of a tail call: the kernel
+// jumps straight to the program only if its number is always the same (check_helper_call:
+// bpf_map_key_poisoned).
+bool takes_any_scalar(const InstData& call, size_t operand);
+
 // 8-byte records that the instruction takes, at least.
 int64_t records_of(const Function& fn, Inst i);
 
