@@ -6,9 +6,11 @@ void Analyses::control_flow_changed() {
   instructions_changed();
   cfg_.reset();
   dominators_.reset();
+  loops_.reset();
 }
 
 void Analyses::instructions_changed() {
+  frequencies_.reset();
   memory_.reset();
   stack_.reset();
   users_.reset();

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "analysis/cfg.h"
+#include "analysis/loops.h"
 #include "analysis/memory.h"
 #include "analysis/stack_addresses.h"
 #include "analysis/users.h"
@@ -19,6 +20,8 @@ class Analyses {
 
   const Cfg& cfg() { return get(cfg_, fn_); }
   const Dominators& dominators() { return get(dominators_, fn_); }
+  const Loops& loops() { return get(loops_, fn_, cfg(), dominators()); }
+  const Frequencies& frequencies() { return get(frequencies_, fn_, cfg(), loops()); }
   const Users& users() { return get(users_, fn_); }
   const StackAddresses& stack() { return get(stack_, fn_, cfg()); }
   const MemoryModel& memory() { return get(memory_, fn_, cfg(), users(), stack(), symbols_); }
@@ -40,6 +43,8 @@ class Analyses {
   const Symbols& symbols_;
   std::optional<Cfg> cfg_;
   std::optional<Dominators> dominators_;
+  std::optional<Loops> loops_;
+  std::optional<Frequencies> frequencies_;
   std::optional<Users> users_;
   std::optional<StackAddresses> stack_;
   std::optional<MemoryModel> memory_;

@@ -56,12 +56,11 @@ bool has_packet(const std::string& type) {
   return type == "xdp" || type == "sched_cls" || type == "sched_act" || type == "tc" || type == "tcx";
 }
 
-// Helpers that lend memory, or give a map's value.
+}  // namespace
+
 bool gives_memory(int64_t id) {
   return id == 1 || id == 81 || id == 107 || id == 131 || id == 145 || id == 156 || id == 195 || id == 210;
 }
-
-}  // namespace
 
 MemoryModel::MemoryModel(const Function& fn, const Cfg& cfg, const Users& users, const StackAddresses& stack,
                          const Symbols& symbols)

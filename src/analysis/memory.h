@@ -35,6 +35,9 @@ struct Location {
   friend bool operator==(const Location&, const Location&) = default;
 };
 
+// Whether a helper lends memory, or gives a map's value; or null.
+bool gives_memory(int64_t id);
+
 class MemoryModel {
  public:
   // Refers to all of them but `cfg` and `users`.
