@@ -86,6 +86,10 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
   if (options.print_changed) last = print(fn, symbols);
   std::optional<RemarkLog> remarks;
   if (options.remarks) remarks.emplace(fn);
+  if (remarks)
+    hooks.remarks = [&](const PassInfo& pass, std::vector<PassRemark>&& said) {
+      remarks->said(pass.name, fn, std::move(said));
+    };
   bool in_files = false;
   if (state.files.is_used()) hooks.files = state.files.files(++state.runs, symbols, printed);
   hooks.before = [&](const PassInfo& pass, const Function&) {
@@ -128,7 +132,7 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
     sum.runs += time.runs, sum.nanoseconds += time.nanoseconds;
   }
   state.report.printed += printed;
-  if (remarks) std::ranges::move(remarks->remarks, std::back_inserter(state.report.remarks));
+  if (remarks) std::ranges::move(remarks->take(), std::back_inserter(state.report.remarks));
   return done;
 }
 

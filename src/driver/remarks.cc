@@ -2,18 +2,12 @@
 
 #include "driver/remarks.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "ir/text.h"
+
 namespace epass::driver {
-
-namespace {
-
-std::string operation(const InstData& data) {
-  std::string text(info(data.op).mnemonic);
-  if (data.op == Opcode::Const && data.form == Form::kLdImm64) text += ".imm64";
-  if (data.width == Width::k32) text += ".32";
-  return text;
-}
-
-}  // namespace
 
 RemarkLog::Picture RemarkLog::look(const Function& fn) {
   Picture picture;
@@ -24,7 +18,7 @@ RemarkLog::Picture RemarkLog::look(const Function& fn) {
       // A constant without a home is the immediate of another instruction.
       if (data.op == Opcode::Const && !fn.home(data.result)) continue;
       std::string& text = picture[data.origin];
-      text += (text.empty() ? "" : ", ") + operation(data);
+      text += (text.empty() ? "" : ", ") + operation_name(data);
     }
   return picture;
 }
@@ -35,14 +29,37 @@ void RemarkLog::after_pass(std::string_view pass, const Function& fn) {
     auto found = now.find(insn);
     const std::string after = found == now.end() ? "" : found->second;
     if (after == before) continue;
-    remarks.push_back({.function = fn.name,
-                       .section = fn.section,
-                       .pass = std::string(pass),
-                       .insn = insn,
-                       .from = before,
-                       .to = after});
+    done_.push_back({.function = fn.name,
+                     .section = fn.section,
+                     .pass = std::string(pass),
+                     .insn = insn,
+                     .from = before,
+                     .to = after});
   }
   last_ = std::move(now);
+}
+
+void RemarkLog::said(std::string_view pass, const Function& fn, std::vector<PassRemark>&& what) {
+  std::vector<Remark>& list = said_.try_emplace(std::string(pass)).first->second;
+  list.clear();
+  for (PassRemark& remark : what) {
+    Remark made{.kind = remark.kind == PassRemark::kMissed ? Remark::kMissed : Remark::kAnalysis,
+                .function = fn.name,
+                .section = fn.section,
+                .pass = std::string(pass),
+                .insn = remark.insn,
+                .from = remark.operation,
+                .to = remark.operation,
+                .reason = std::move(remark.reason)};
+    auto same = [&](const Remark& r) { return r.insn == made.insn && r.reason == made.reason; };
+    if (std::ranges::none_of(list, same)) list.push_back(std::move(made));
+  }
+}
+
+std::vector<Remark> RemarkLog::take() {
+  std::vector<Remark> all = std::move(done_);
+  for (auto& [pass, list] : said_) std::ranges::move(list, std::back_inserter(all));
+  return all;
 }
 
 }  // namespace epass::driver

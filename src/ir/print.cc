@@ -257,4 +257,11 @@ std::string print(const Module& module, PrintOptions options) {
   return text;
 }
 
+std::string operation_name(const InstData& data) {
+  std::string text(info(data.op).mnemonic);
+  if (data.op == Opcode::Const && data.form == Form::kLdImm64) text += ".imm64";
+  if (data.width == Width::k32) text += ".32";
+  return text;
+}
+
 }  // namespace epass

@@ -16,6 +16,9 @@ struct PrintOptions {
 std::string print(const Function& fn, const Symbols& symbols, PrintOptions options = {});
 std::string print(const Module& module, PrintOptions options = {});
 
+// The instruction without its operands: `load`, `add.32`, `const.imm64`.
+std::string operation_name(const InstData& data);
+
 // Errors carry line and column.
 Result<Module> parse(std::string_view text);
 

@@ -221,6 +221,7 @@ Verdict compare(const Subject& first, const Subject& second, const Settings& set
     verdict.faults += decides(a) && !a.error.empty();
     if (watch.found()) {
       corpus.keep(input, watch.asked);
+      if (settings.reached) settings.reached->push_back(input);
       Taint taint(first.program(), coverage);
       taint.packet_size = input.packet.size();
       options.observer = &taint;

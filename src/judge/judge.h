@@ -25,6 +25,7 @@ struct Settings {
   vm::Options options = {};                      // maps and data: options_of
   vm::Engine engine = vm::Engine::kInterpreter;  // of the second program
   bool minimise = true;
+  std::vector<vm::Input>* reached = nullptr;  // gets the inputs that ran something new
 };
 
 struct Difference {

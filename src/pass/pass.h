@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "analysis/analyses.h"
 #include "base/result.h"
@@ -30,6 +31,16 @@ struct IrFiles {
   std::function<Result<const Module*>(const std::string& path, const Function&)> load = {};
 };
 
+// What a pass says of an instruction beside what it did to it: that it would have done something and why it
+// did not, or what it found out.
+struct PassRemark {
+  enum Kind : uint8_t { kMissed, kAnalysis };
+  Kind kind = kMissed;
+  uint32_t insn = kNoOrigin;  // of the input
+  std::string operation = {};
+  std::string reason = {};
+};
+
 // What a pass may use besides the function.
 struct PassContext {
   const Symbols& symbols;
@@ -38,6 +49,18 @@ struct PassContext {
   bpf::Isa isa = bpf::Isa::kV3;  // what the code generator may use
   const IrFiles& files;
   Analyses& analyses;  // of the function as it was when the pass began, unless asked for after an edit
+  std::vector<PassRemark>* remarks = nullptr;  // none: nobody listens
+
+  // Says why nothing was done at `i`, in a few words: "a call in between may read it". Costs nothing unless
+  // remarks were asked for; where finding the reason is work, ask `remarks` first.
+  void missed(const Function& fn, Inst i, std::string_view reason) const {
+    if (remarks) remark(PassRemark::kMissed, fn, i, reason);
+  }
+  // Says what was found out about `i`.
+  void analysis(const Function& fn, Inst i, std::string_view what) const {
+    if (remarks) remark(PassRemark::kAnalysis, fn, i, what);
+  }
+  void remark(PassRemark::Kind kind, const Function& fn, Inst i, std::string_view reason) const;
 
   // The value of an option, or `fallback`.
   std::string option(std::string_view name, std::string_view fallback = "") const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/text.h"
 #include "ir/verify.h"
 
 namespace epass {
@@ -157,8 +158,11 @@ struct Runner {
     CheckScope scope(pass.name);
     if (hooks.before) hooks.before(pass, fn);
     PassContext context{symbols, stage.options, counters, isa, hooks.files, analyses};
+    std::vector<PassRemark> remarks;
+    if (hooks.remarks) context.remarks = &remarks;
     auto changed = pass.run(fn, context);
     if (!changed) return changed;
+    if (hooks.remarks) hooks.remarks(pass, std::move(remarks));
     if (*changed != Changed::kNothing) fn.compact_aliases();
     if (*changed == Changed::kInstructions) analyses.instructions_changed();
     if (*changed == Changed::kControlFlow) analyses.control_flow_changed();
@@ -180,6 +184,12 @@ struct Runner {
 };
 
 }  // namespace
+
+void PassContext::remark(PassRemark::Kind kind, const Function& fn, Inst i, std::string_view reason) const {
+  const InstData& data = fn.insts[i];
+  if (data.origin != kNoOrigin)
+    remarks->push_back({kind, data.origin, operation_name(data), std::string(reason)});
+}
 
 std::string nearest_word(std::string_view word, std::span<const std::string_view> words) {
   // Edit distance with exchanged neighbours (optimal string alignment).

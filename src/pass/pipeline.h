@@ -36,6 +36,8 @@ struct PassHooks {
   std::function<bool(const PassInfo&)> may_run = {};
   bool verify_each = false;
   IrFiles files = {};  // empty: passes that need files fail
+  // Told what a pass said, after it ran; empty: passes are not asked.
+  std::function<void(const PassInfo&, std::vector<PassRemark>&&)> remarks = {};
 };
 
 // Runs the stages in order. A pass that leaves an invalid function is an error `pass-broke-ir` that names it.

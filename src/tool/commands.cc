@@ -47,6 +47,7 @@ constexpr Option kOpt[] = {
     {.name = "time-passes"},
     {.name = "stats"},
     {.name = "remarks", .value = kRequired, .takes = "FILE"},
+    {.name = "remarks-filter", .value = kRequired, .repeatable = true, .takes = "PASS"},
     {.name = "bisect", .value = kRequired},
     {.name = "json", .value = kAttached, .takes = "FILE"},
     {.name = "j", .letter = 'j', .value = kRequired},
@@ -73,7 +74,8 @@ files     -o FILE                 output, - for stdout
 inspect   --print-before PASS     --print-after PASS  --print-after-all  --print-changed
           --verify-each           check the program between passes
           --time-passes  --stats  time and counters of each pass
-          --remarks FILE          what each pass did to which instruction and source line, as JSON
+          --remarks FILE          what each pass did, or missed and why, by source line, as JSON
+          --remarks-filter PASS   only of this pass; repeat
           --bisect N              run only the first N passes
 report    --json[=FILE]           one JSON object per function (epass help json)
           -j N                    threads (default: one a processor); same bytes for any N

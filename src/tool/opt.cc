@@ -1,10 +1,12 @@
 // `epass opt`: options, and the way from input to output. opt_report.cc has the screen.
 
+#include <algorithm>
 #include <mutex>
 #include <thread>
 
 #include "base/format.h"
 #include "driver/files.h"
+#include "pass/pipeline.h"
 #include "passes/registry.h"
 #include "tool/command.h"
 #include "tool/opt_report.h"
@@ -19,6 +21,7 @@ using driver::Format;
 
 struct Request {
   std::string input, output, json, offset_map, remarks;
+  std::vector<std::string> remark_passes = {};
   bool writes = false, wants_json = false, asks_kernel = false;
   std::optional<Format> input_format = {};
   std::string level = "-O1";  // as the screen names it
@@ -87,6 +90,16 @@ Result<void> read_compile_options(const Arguments& arguments, Request& request) 
   return {};
 }
 
+Result<void> check_pass_name(const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const PassInfo& pass : all_passes()) names.push_back(pass.name);
+  if (std::ranges::find(names, name) != names.end()) return {};
+  Error error{.message = format("`--remarks-filter`: no pass is called `{}`", name), .code = "unknown-pass"};
+  const std::string near = nearest_word(name, names);
+  error.help = near.empty() ? "`epass passes` lists them" : format("did you mean `{}`?", near);
+  return fail(std::move(error));
+}
+
 Result<void> read_files(const Arguments& arguments, Request& request) {
   if (arguments.inputs.empty()) return usage_error("no input is given", "`epass opt IN -o OUT`");
   if (arguments.inputs.size() > 1)
@@ -97,6 +110,11 @@ Result<void> read_files(const Arguments& arguments, Request& request) {
   request.writes = arguments.has("o");
   request.offset_map = arguments.get("offset-map");
   request.remarks = arguments.get("remarks");
+  request.remark_passes = arguments.all("remarks-filter");
+  if (!request.remark_passes.empty() && request.remarks.empty())
+    return usage_error("`--remarks-filter` needs remarks", "add `--remarks FILE`");
+  for (const std::string& pass : request.remark_passes)
+    if (auto known = check_pass_name(pass); !known) return fail(known.error());
   if (arguments.has("offset-map") && !request.writes)
     return usage_error("`--offset-map` needs an output", "add `-o FILE`");
   request.wants_json = arguments.has("json");
@@ -198,7 +216,7 @@ int run_opt(Job& job) {
   report_kept(report, job.diagnostics);
   if (job.diagnostics.errors() > 0) return kNo;
   const std::string json = request->wants_json ? json_lines(report) : "";
-  if (auto done = write_outputs(*request, *file, json, remark_lines(report)); !done)
+  if (auto done = write_outputs(*request, *file, json, remark_lines(report, request->remark_passes)); !done)
     return job.fail(done.error());
   if (!file->passes.printed.empty()) job.ui.complain(file->passes.printed);
   if (request->wants_json && request->json.empty()) {

@@ -15,7 +15,8 @@ struct OptReport {
 
 std::string screen(const OptReport& report, const Ui& ui);
 std::string json_lines(const OptReport& report);
-std::string remark_lines(const OptReport& report);
+// Of these passes only, unless there are none.
+std::string remark_lines(const OptReport& report, const std::vector<std::string>& passes);
 // "wrote out.o (78,248 -> 77,104 bytes)"; one size where the formats cannot be compared.
 std::string wrote_line(const driver::CompiledFile& file, const std::string& output);
 // Asks this kernel about input and output, and puts back what it would lose. Gives OptReport::kernel.

@@ -1,4 +1,7 @@
-// The lines of `epass opt --remarks`: which pass did what to which instruction of the input.
+// The lines of `epass opt --remarks`: which pass did what to which instruction of the input, what it did not
+// do, and why.
+
+#include <algorithm>
 
 #include "base/format.h"
 #include "driver/listing.h"
@@ -21,19 +24,22 @@ const driver::FunctionOutcome* outcome_of(const driver::CompiledFile& file, cons
 
 }  // namespace
 
-std::string remark_lines(const OptReport& report) {
+std::string remark_lines(const OptReport& report, const std::vector<std::string>& passes) {
+  constexpr std::string_view kKinds[] = {"passed", "missed", "analysis"};
   std::string text;
   for (const driver::Remark& remark : report.file.passes.remarks) {
+    if (!passes.empty() && std::ranges::find(passes, remark.pass) == passes.end()) continue;
     const driver::FunctionOutcome* out = outcome_of(report.file, remark);
     if (!out) continue;
     const bpf::Function& fn = report.file.program().functions[out->id];
     Diagnostic place;
     if (remark.insn < fn.insns.size()) show_place(place, report.file.code, out->id, remark.insn);
     JsonLine line = program_line(report.file.code.name, fn.section, fn.name, fn.type);
-    line.text("pass", remark.pass).text("what", remark.to.empty() ? "removed" : "changed");
+    line.text("pass", remark.pass).text("kind", kKinds[remark.kind]);
+    line.text("what", remark.kind ? "unchanged" : remark.to.empty() ? "removed" : "changed");
     line.number("insn", remark.insn).text_or_null("text", place.insn_text);
     line.text("from", remark.from).text_or_null("to", remark.to);
-    line.text_or_null("file", place.file);
+    line.text_or_null("reason", remark.reason).text_or_null("file", place.file);
     line.number_or_null("line", place.file_line < 0 ? std::nullopt : std::optional(place.file_line));
     text += line.line();
   }

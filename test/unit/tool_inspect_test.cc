@@ -47,10 +47,10 @@ TEST_F(ToolInspect, RemarksNamePassInstructionAndLine) {
   EXPECT_EQ(o.status, 0) << o.err;
   const std::string text = read_text(dir_ / "remarks");
   // -mcpu=v1 cuts to 32 bits with two shifts; one of them goes, the other changes.
-  EXPECT_TRUE(has(text, R"("program":"halves","type":"kprobe","pass":"dce","what":"removed","insn":)"))
+  EXPECT_TRUE(has(text, R"("program":"halves","type":"kprobe","pass":"dce","kind":"passed","what":"removed","insn":)"))
       << text;
-  EXPECT_TRUE(has(text, R"("pass":"simplify","what":"changed","insn":)")) << text;
-  EXPECT_TRUE(has(text, R"("from":"lshr","to":"zext32","file":)")) << text;
+  EXPECT_TRUE(has(text, R"("pass":"simplify","kind":"passed","what":"changed","insn":)")) << text;
+  EXPECT_TRUE(has(text, R"("from":"lshr","to":"zext32","reason":null,"file":)")) << text;
   EXPECT_TRUE(has(text, R"(prog.c","line":)")) << text;
   EXPECT_FALSE(has(text, R"("program":"pass")")) << "nothing changes in it: " << text;
   // The bytes do not depend on it.
@@ -58,6 +58,17 @@ TEST_F(ToolInspect, RemarksNamePassInstructionAndLine) {
   EXPECT_EQ(epass({"opt", "prog.o", "-q", "-o", "without.o"}).status, 0);
   EXPECT_EQ(read_text(dir_ / "with.o"), read_text(dir_ / "without.o"));
   EXPECT_EQ(epass({"opt", "prog.o", "--remarks", "none/remarks"}).status, 1);
+}
+
+TEST_F(ToolInspect, RemarksCanBeOfOnePass) {
+  EXPECT_EQ(epass({"opt", "prog.o", "-q", "--remarks", "remarks", "--remarks-filter", "dce"}).status, 0);
+  const std::string text = read_text(dir_ / "remarks");
+  EXPECT_TRUE(has(text, R"("pass":"dce")")) << text;
+  EXPECT_FALSE(has(text, R"("pass":"simplify")")) << text;
+  Outcome o = epass({"opt", "prog.o", "--remarks", "remarks", "--remarks-filter", "simplfy"});
+  EXPECT_EQ(o.status, 2) << o.err;
+  EXPECT_TRUE(has(o.err, "did you mean `simplify`?")) << o.err;
+  EXPECT_EQ(epass({"opt", "prog.o", "--remarks-filter", "dce"}).status, 2);
 }
 
 TEST_F(ToolInspect, ListingsHaveOnlyTheProgramsThatWereNamed) {
