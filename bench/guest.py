@@ -62,7 +62,30 @@ def version_key(name):
 # ---- packages ------------------------------------------------------------------------------------------------------
 
 
-def fetch(package, folder):
+def newer_apt():
+    """Options for apt with indexes of its own, of suites newer than this machine's; its configuration stays as it is."""
+    home = CACHE / "apt"
+    sources = home / "sources.list"
+    options = [word for option in (f"Dir::Etc::sourcelist={sources}", "Dir::Etc::sourceparts=-", f"Dir::State::lists={home}/lists",
+                                   f"Dir::Cache={home}/cache", "Acquire::Check-Valid-Until=false", "APT::Sandbox::User=root",
+                                   "Acquire::Languages=none") for word in ("-o", option)]
+    if not sources.exists():
+        say("fetching the package lists of trixie-backports")
+        for folder in ("lists/partial", "cache/archives/partial"):
+            (home / folder).mkdir(parents=True, exist_ok=True)
+        key = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+        part = home / "sources.part"
+        part.write_text(f"deb {key} http://deb.debian.org/debian trixie-backports main\n")
+        part.rename(sources)
+        try:
+            command("apt-get", *options, "update", "-qq")
+        except Missing:
+            sources.unlink()
+            raise
+    return options
+
+
+def fetch(package, folder, options=()):
     """The .deb of `package` in `folder`, downloaded unless it is there."""
     folder.mkdir(parents=True, exist_ok=True)
     have = sorted(folder.glob(f"{package}_*.deb"), key=lambda p: version_key(p.name))
@@ -70,7 +93,7 @@ def fetch(package, folder):
         return have[-1]
     need("apt-get", "apt")
     say(f"fetching {package}")
-    command("apt-get", "-o", "APT::Sandbox::User=root", "download", package, cwd=folder)
+    command("apt-get", "-o", "APT::Sandbox::User=root", *options, "download", package, cwd=folder)
     have = sorted(folder.glob(f"{package}_*.deb"), key=lambda p: version_key(p.name))
     if not have:
         raise Missing(f"apt-get download {package} left no package in {folder}")
@@ -78,19 +101,23 @@ def fetch(package, folder):
 
 
 def kernel_package(series):
-    """The newest cloud image of a series such as `6.12` that is cached, or else that apt knows."""
+    """The newest cloud image of a series such as `6.12` that is cached, or else that apt knows, and apt's options for it."""
     pattern = re.compile(rf"linux-image-{re.escape(series)}\.[0-9][^_]*-cloud-amd64$")
     cached = {p.name.split("_")[0] for p in (CACHE / "debs").glob("linux-image-*.deb")}
     names = [n for n in cached if pattern.match(n)]
-    if not names:
+    options = []
+    for suites in ((), newer_apt):
+        if names:
+            break
         need("apt-cache", "apt")
-        names = [n for n in command("apt-cache", "pkgnames", "linux-image-").split() if pattern.match(n)]
+        options = suites() if suites else []
+        names = [n for n in command("apt-cache", *options, "pkgnames", "linux-image-").split() if pattern.match(n)]
         # Old versions vanish from the mirrors but linger among the names.
-        names = [n for n in names if "Filename:" in command("apt-cache", "show", "--no-all-versions", n)]
+        names = [n for n in names if "Filename:" in command("apt-cache", *options, "show", "--no-all-versions", n)]
     if not names:
         raise Missing(f"apt knows no kernel {series}: run apt-get update; on Debian 12, 6.12 is in bookworm-security and "
                       "bookworm-backports")
-    return max(names, key=version_key)
+    return max(names, key=version_key), options
 
 
 def unpack_kernel(bzimage):
@@ -207,8 +234,8 @@ class Kernel:
         if "not a dynamic" not in subprocess.run(["ldd", self.busybox], capture_output=True, text=True).stderr:
             raise Missing(f"{self.busybox} is not static: apt-get install busybox-static")
         need("dpkg-deb", "dpkg")
-        package = kernel_package(series)
-        deb = fetch(package, CACHE / "debs")
+        package, apt = kernel_package(series)
+        deb = fetch(package, CACHE / "debs", apt)
         self.release = package.removeprefix("linux-image-")
         self.name = deb.name.split("_")[1]
         self.home = CACHE / "kernels" / f"{self.release}_{self.name}"

@@ -24,7 +24,11 @@ bool allows_width(const Location& at) {
 
 std::optional<LoadRun> find_load_run(const Function& fn, const MemoryModel& memory,
                                      const SideTable<Inst, uint32_t>& order,
-                                     std::span<const ByteSource> bytes) {
+                                     std::span<const ByteSource> bytes, const char** why) {
+  auto refuse = [&](const char* reason) {
+    if (why) *why = reason;
+    return std::optional<LoadRun>();
+  };
   Inst first, last;
   Location start;
   int64_t previous = 0;
@@ -33,7 +37,8 @@ std::optional<LoadRun> find_load_run(const Function& fn, const MemoryModel& memo
     const Inst i = bytes[n].kind == ByteSource::Kind::kValue ? fn.def(bytes[n].value) : Inst{};
     if (!i || fn.insts[i].op != Opcode::Load || fn.insts[i].core != kNoCore || !order[i]) return {};
     if (bytes[n].byte >= bytes_of(fn.insts[i].size)) return {};
-    if (first && fn.insts[i].block != fn.insts[first].block) return {};
+    if (first && fn.insts[i].block != fn.insts[first].block)
+      return refuse("its bytes are loaded in different blocks");
     Location at = memory.location(i);
     at.at.offset += bytes[n].byte;
     if (n == 0) {
@@ -51,9 +56,10 @@ std::optional<LoadRun> find_load_run(const Function& fn, const MemoryModel& memo
     if (order[i] > order[last]) last = i;
   }
   start.bytes = uint32_t(bytes.size());
-  if (first == last || !allows_width(start)) return {};
+  if (first == last) return {};
+  if (!allows_width(start)) return refuse("a wide load may be refused there: its alignment is not known");
   for (Inst i = first; i != last; i = fn.next(i))
-    if (memory.may_write(i, start)) return {};
+    if (memory.may_write(i, start)) return refuse("something between the loads may change the bytes");
   // The base of the lowest load may be made between the loads: count from that of the first.
   const int64_t offset = fn.insts[first].offset + start.at.offset - memory.location(first).at.offset;
   if (offset != int16_t(offset)) return {};

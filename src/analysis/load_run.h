@@ -20,10 +20,11 @@ struct LoadRun {
 };
 
 // What single load gives these bytes (2, 4 or 8 of them, the lowest first). None if there is no such load, it
-// may be refused, or there is only one load already.
+// may be refused, or there is only one load already. `why` is told what spoke against a load that all bytes
+// are there for.
 std::optional<LoadRun> find_load_run(const Function& fn, const MemoryModel& memory,
                                      const SideTable<Inst, uint32_t>& order,
-                                     std::span<const ByteSource> bytes);
+                                     std::span<const ByteSource> bytes, const char** why = nullptr);
 
 // Whether the verifier takes an access of any width there, if it takes narrower ones to the same bytes: not
 // in the context or in kernel structures, whose fields have their sizes; on the stack only if it is aligned.

@@ -111,8 +111,10 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
     if (now != last) show("changed by", pass);
     last = std::move(now);
   };
+  if (options.filter) hooks.may_run = [&](const PassInfo& pass) { return options.filter(fn, pass); };
   if (options.bisect) {
     hooks.may_run = [&](const PassInfo& pass) {
+      if (options.filter && !options.filter(fn, pass)) return false;
       const uint64_t number = ++state.passes_run;
       const bool may = number <= *options.bisect;
       if (number == *options.bisect)

@@ -2,6 +2,7 @@
 // The passes of a run: which ones, and what to show of them.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +24,8 @@ struct PipelineOptions {
   bool time_passes = false, stats = false, remarks = false;
   std::optional<uint64_t> bisect = {};  // run only the first N passes
   std::vector<PassInfo> passes = {};    // besides those of passes/passes.def
+  // Asked before each pass on each function, by several threads: may it run?
+  std::function<bool(const Function&, const PassInfo&)> filter = {};
 
   // Whether functions must go through the passes one after another: what is shown or counted depends on the
   // order.

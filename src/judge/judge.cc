@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "judge/coverage.h"
 #include "judge/differ.h"
@@ -244,6 +245,21 @@ Verdict compare(const Subject& first, const Subject& second, const Settings& set
   verdict.blocks = coverage.blocks();
   verdict.covered = coverage.covered();
   return verdict;
+}
+
+std::vector<std::vector<uint8_t>> packets_for(const Subject& subject, const Settings& given) {
+  constexpr size_t kLeast = 14, kMost = 3000;
+  std::vector<vm::Input> inputs;
+  for (uint64_t n = 0; n < kSkeletons; ++n) inputs.push_back(first_input(given.context, n, given.seed));
+  Settings settings = given;
+  settings.reached = &inputs;
+  compare(subject, subject, settings);
+  std::vector<std::vector<uint8_t>> packets;
+  std::set<std::vector<uint8_t>> seen;
+  for (vm::Input& input : inputs)
+    if (input.packet.size() >= kLeast && input.packet.size() <= kMost && seen.insert(input.packet).second)
+      packets.push_back(std::move(input.packet));
+  return packets;
 }
 
 }  // namespace epass::judge

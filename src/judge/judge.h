@@ -46,6 +46,10 @@ struct Verdict {
 // `second` must have its functions and symbols in the order of `first`: `aligned`.
 Verdict compare(const Subject& first, const Subject& second, const Settings& settings);
 
+// Packets that steer a program deep: those that ran something new, and well-formed ones. Of a size that an
+// Ethernet frame has.
+std::vector<std::vector<uint8_t>> packets_for(const Subject& subject, const Settings& settings);
+
 // Why the two differ on this input, "" if they do not.
 std::string difference_on(const Subject& first, const Subject& second, const vm::Input& input,
                           const Settings& settings);

@@ -19,15 +19,15 @@ namespace {
 
 class Combiner {
  public:
-  Combiner(Function& fn, Analyses& analyses)
-      : fn_(fn), cfg_(analyses.cfg()), memory_(analyses.memory()), order_(number_insts(fn)) {}
+  Combiner(Function& fn, PassContext& context)
+      : fn_(fn), context_(context), cfg_(context.analyses.cfg()), memory_(context.analyses.memory()) {}
 
-  Changed run(PassContext& context) {
+  Changed run() {
     Changed changed = Changed::kNothing;
     for (Block b : cfg_.rpo) {
       for (Inst i = fn_.blocks[b].last; i; i = fn_.insts[i].prev) {
         if (fn_.insts[i].op != Opcode::Or || !combine(i)) continue;
-        context.count("combine-loads.loads");
+        context_.count("combine-loads.loads");
         changed = Changed::kInstructions;
       }
     }
@@ -43,7 +43,9 @@ class Combiner {
       if (bytes[n] != ByteSource{}) used = n + 1;
     }
     if (used != 2 && used != 4 && used != 8) return false;
-    const auto run = find_load_run(fn_, memory_, order_, std::span(bytes).first(used));
+    const char* why = nullptr;
+    const auto run = find_load_run(fn_, memory_, order_, std::span(bytes).first(used), &why);
+    if (why) context_.missed(fn_, i, why);
     if (!run) return false;
     const Value v = WideValue{fn_, memory_, order_}.load(*run, i);
     fn_.values[v].home = fn_.home(fn_.insts[i].result);
@@ -52,15 +54,14 @@ class Combiner {
   }
 
   Function& fn_;
+  PassContext& context_;
   const Cfg& cfg_;
   const MemoryModel& memory_;
-  SideTable<Inst, uint32_t> order_;
+  SideTable<Inst, uint32_t> order_ = number_insts(fn_);
 };
 
 }  // namespace
 
-Result<Changed> combine_loads(Function& fn, PassContext& context) {
-  return Combiner(fn, context.analyses).run(context);
-}
+Result<Changed> combine_loads(Function& fn, PassContext& context) { return Combiner(fn, context).run(); }
 
 }  // namespace epass

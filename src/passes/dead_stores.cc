@@ -22,7 +22,12 @@ class DeadStores {
   DeadStores(Function& fn, Analyses& analyses) : fn_(fn), cfg_(analyses.cfg()), memory_(analyses.memory()) {}
 
   Changed run(PassContext& context) {
-    if (!memory_.stack().complete() || !touches_stack()) return Changed::kNothing;
+    const Inst store = first_store();
+    if (!store) return Changed::kNothing;
+    if (!memory_.stack().complete()) {
+      context.missed(fn_, store, "an address of the stack goes where it cannot be followed");
+      return Changed::kNothing;
+    }
     read_at_begin_.resize(cfg_.rpo.size());
     for (bool changed = true; changed;) {
       changed = false;
@@ -43,6 +48,8 @@ class DeadStores {
           context.count("dead-stores.stores");
           changed = Changed::kInstructions;
         } else {
+          if (context.remarks && gives_away(i))
+            context.missed(fn_, i, "a callee gets an address that leads there");
           step(i, read);
         }
       }
@@ -51,11 +58,18 @@ class DeadStores {
   }
 
  private:
-  bool touches_stack() const {
+  // The first to the stack, none if there is none.
+  Inst first_store() const {
     for (Block b : cfg_.rpo)
       for (Inst i : fn_.insts_of(b))
-        if (fn_.insts[i].op == Opcode::Store && own(i)) return true;
-    return false;
+        if (fn_.insts[i].op == Opcode::Store && own(i)) return i;
+    return {};
+  }
+
+  bool gives_away(Inst i) const {
+    if (fn_.insts[i].op != Opcode::Store || !own(i)) return false;
+    const Location at = memory_.location(i);
+    return memory_.stack().escapes(int(at.at.offset), int(at.bytes));
   }
 
   Bytes read_at_end(Block b) const {

@@ -9,37 +9,13 @@
 // and what was stored, where it is loaded again. Looks along blocks with one way in, as far as the next call:
 // beyond it a value would need a register that calls leave alone, or a spill.
 
-#include <array>
-#include <map>
-
 #include "ir/builder.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
+#include "passes/known_values.h"
 
 namespace epass {
 namespace {
-
-// What makes two pure instructions the same.
-struct Key {
-  Opcode op = Opcode::Undef;
-  Width width = Width::k64;
-  int64_t imm = 0;
-  std::array<Value, 2> operands = {};
-  friend auto operator<=>(const Key&, const Key&) = default;
-};
-
-struct Stored {
-  Location at = {};
-  Value value = {};
-  MemSize size = MemSize::kU64;
-  bool is_store = false;
-};
-
-// What is known where the walk stands.
-struct Known {
-  std::map<Key, Value> values = {};
-  std::vector<Stored> memory = {};
-};
 
 class EarlyCse {
  public:
@@ -63,7 +39,9 @@ class EarlyCse {
   void visit(Inst i, Known& known) {
     const InstData& d = fn_.insts[i];
     if (clobbers_registers(d.op)) {
+      Known before = std::move(known);
       known = {};
+      if (context_.remarks) known.call = i, known.before = std::make_shared<Known>(std::move(before));
     } else if (d.op == Opcode::Load && d.core == kNoCore) {
       load(i, known);
     } else if (info(d.op).effects & kWrites) {
@@ -89,7 +67,8 @@ class EarlyCse {
     }
     if (known.values.size() == kMaxKnown) known.values.clear();
     const auto [it, is_new] = known.values.try_emplace(key, d.result);
-    if (!is_new) replace(i, it->second, "early-cse.computed");
+    if (!is_new) return replace(i, it->second, "early-cse.computed");
+    if (known.before && known.before->values.contains(key)) context_.missed(fn_, i, kAcrossCall);
   }
 
   void load(Inst i, Known& known) {
@@ -100,6 +79,10 @@ class EarlyCse {
       if (!s.is_store) return replace(i, s.value, "early-cse.loaded");
       if (auto v = as_loaded(i, s.value)) return replace(i, *v, "early-cse.forwarded");
     }
+    if (known.before)
+      for (const Stored& s : known.before->memory)
+        if (s.at == at && s.size == d.size && !memory_.may_write(known.call, at))
+          context_.missed(fn_, i, kAcrossCall);
     remember(known, {at, d.result, d.size, false});
   }
 
@@ -130,6 +113,7 @@ class EarlyCse {
   }
 
   static constexpr size_t kMaxKnown = 64;
+  static constexpr auto kAcrossCall = "it is known already, but not kept across the call in between";
 
   Function& fn_;
   PassContext& context_;

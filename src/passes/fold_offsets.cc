@@ -55,6 +55,7 @@ Result<Changed> fold_offsets(Function& fn, PassContext& context) {
     if (!sum || !readers(fn, users, fn.insts[i].result, found) || found.empty()) continue;
     bool all = true;
     for (const auto& [user, value] : found) all = all && takes(fn, user, value, sum->constant);
+    if (!all) context.missed(fn, i, "a reader needs the sum itself, or has no room for the constant");
     if (!all) continue;
     for (const auto& [user, value] : found) {
       std::vector<Value> operands(fn.operands(user).begin(), fn.operands(user).end());

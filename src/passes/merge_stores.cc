@@ -16,6 +16,8 @@
 
 #include "ir/builder.h"
 #include "pass/pass.h"
+#include "passes/lookup_keys.h"
+#include "passes/parted_stores.h"
 #include "passes/wide_value.h"
 
 namespace epass {
@@ -29,12 +31,11 @@ struct Waiting {
 class Merger {
  public:
   Merger(Function& fn, PassContext& context)
-      : fn_(fn), cfg_(context.analyses.cfg()), memory_(context.analyses.memory()), order_(number_insts(fn)) {
-    if (context.option("keys") != "yes")
-      for (Block b : cfg_.rpo) find_keys(b);
+      : fn_(fn), context_(context), cfg_(context.analyses.cfg()), memory_(context.analyses.memory()) {
+    if (context.option("keys") != "yes") keys_ = find_keys(fn, cfg_, memory_);
   }
 
-  Changed run(PassContext& context) {
+  Changed run() {
     for (Block b : cfg_.rpo) {
       for (Inst i = fn_.blocks[b].first, next; i; i = next) {
         next = fn_.next(i);
@@ -42,29 +43,22 @@ class Merger {
       }
       release([](const Waiting&) { return true; });
     }
-    for (uint32_t n = 0; n < merged_; ++n) context.count("merge-stores.stores");
+    for (uint32_t n = 0; n < merged_; ++n) context_.count("merge-stores.stores");
     return merged_ ? Changed::kInstructions : Changed::kNothing;
   }
 
  private:
-  // Kernels put the code of a lookup in place of the call if the key of an array is one constant: they see
-  // that only if the key was written by itself.
-  void find_keys(Block b) {
-    for (Inst i : fn_.insts_of(b)) {
-      if (fn_.insts[i].op != Opcode::CallHelper || fn_.insts[i].imm != 1) continue;
-      const Pointee key = memory_.pointee(fn_.operand(i, 1));
-      if (key.region == Region::kStack && !key.root && key.offset < 0 && key.offset >= -512)
-        keys_[size_t(-key.offset)] = 1;
-    }
-  }
-
   void visit(Inst i) {
     const InstData& d = fn_.insts[i];
     if (d.op != Opcode::Store || d.core != kNoCore) {
-      release([&](const Waiting& w) { return memory_.may_read(i, w.at) || memory_.may_write(i, w.at); });
-      return;
+      return release([&](const Waiting& w) {
+        const bool must = memory_.may_read(i, w.at) || memory_.may_write(i, w.at);
+        if (must) parted_.part(w.store, w.at, i);
+        return must;
+      });
     }
     const Location at = memory_.location(i);
+    parted_.meet(i, at);
     release([&](const Waiting& w) { return memory_.may_overlap(at, w.at); });
     if (waiting_.size() == kMaxWaiting) release([](const Waiting&) { return true; });
     const bool is_key = at.at.region == Region::kStack && !at.at.root && at.at.offset < 0 &&
@@ -111,7 +105,8 @@ class Merger {
       filled += group[count++].at.bytes;
     Location whole = group[0].at;
     whole.bytes = bytes;
-    if (filled != bytes || count < 2 || !allows_width(whole)) return 0;
+    if (filled != bytes || count < 2) return 0;
+    if (!allows_width(whole)) return context_.missed(fn_, group[0].store, kAlignment), size_t{0};
     std::array<ByteSource, 8> sources;
     Inst last = group[0].store;
     for (size_t k = 0, n = 0; k < count; ++k) {
@@ -132,18 +127,21 @@ class Merger {
   }
 
   static constexpr size_t kMaxWaiting = 64;
+  static constexpr auto kAlignment = "a wide store may be refused there: its alignment is not known";
 
   Function& fn_;
+  PassContext& context_;
   const Cfg& cfg_;
   const MemoryModel& memory_;
-  SideTable<Inst, uint32_t> order_;
-  std::array<uint8_t, 513> keys_ = {};  // by distance below the frame pointer
+  SideTable<Inst, uint32_t> order_ = number_insts(fn_);
+  std::bitset<bpf::kStackSize + 1> keys_;
   std::vector<Waiting> waiting_;
+  PartedStores parted_{fn_, context_};
   uint32_t merged_ = 0;
 };
 
 }  // namespace
 
-Result<Changed> merge_stores(Function& fn, PassContext& context) { return Merger(fn, context).run(context); }
+Result<Changed> merge_stores(Function& fn, PassContext& context) { return Merger(fn, context).run(); }
 
 }  // namespace epass

@@ -25,7 +25,10 @@ class Promotion {
 
   Changed run(PassContext& context) {
     slots_ = stack_.private_words();
-    if (slots_) slots_ &= ~find_live();
+    if (context.remarks) explain(context, ~slots_, stack_.complete() ? kShared : kLost);
+    const SlotMask early = slots_ ? find_live() : 0;
+    if (context.remarks) explain(context, slots_ & early, "its slot may be read before it is written");
+    slots_ &= ~early;
     if (!slots_) return Changed::kNothing;
     for (int n = 0; n < std::popcount(slots_); ++n) context.count("promote-slots.slots");
     count_ = size_t(std::popcount(slots_));
@@ -36,6 +39,16 @@ class Promotion {
   }
 
  private:
+  static constexpr auto kShared = "another access or a callee may touch the same slot";
+  static constexpr auto kLost = "an address of the stack goes where it cannot be followed";
+
+  void explain(const PassContext& context, SlotMask slots, std::string_view reason) const {
+    for (Block b : cfg_.rpo)
+      for (Inst i : fn_.insts_of(b))
+        if (const int slot = stack_.word_of(i); slot >= 0 && (slots >> slot & 1))
+          context.missed(fn_, i, reason);
+  }
+
   // Fills in which slots are read before they are written from the start of each block on; returns that of
   // the entry.
   SlotMask find_live() {

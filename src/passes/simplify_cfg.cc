@@ -41,9 +41,12 @@ bool only_forwards(const Function& fn, Block b) {
   return true;
 }
 
-bool forward_edges(Function& fn) {
+bool forward_edges(Function& fn, const PassContext& context) {
   constexpr uint32_t kLarge = 12'000;  // instructions; near the verifier's limit if each is walked 80 times
-  if (fn.insts.size() > kLarge) return false;
+  if (fn.insts.size() > kLarge) {
+    context.missed(fn, fn.blocks[fn.entry()].first, "the function is too large to lead jumps past jumps");
+    return false;
+  }
   bool changed = false;
   for (Block b : fn.all_blocks()) {
     Inst end = fn.terminator(b);
@@ -122,7 +125,7 @@ Result<Changed> simplify_cfg(Function& fn, PassContext& context) {
     context.count("simplify-cfg.decided");
     changed = true;
   }
-  if (forward_edges(fn)) context.count("simplify-cfg.forwarded"), changed = true;
+  if (forward_edges(fn, context)) context.count("simplify-cfg.forwarded"), changed = true;
   if (remove_unreachable_blocks(fn)) context.count("simplify-cfg.unreachable"), changed = true;
   if (merge_blocks(fn)) context.count("simplify-cfg.merged"), changed = true;
   return changed ? Changed::kControlFlow : Changed::kNothing;

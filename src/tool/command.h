@@ -53,6 +53,7 @@ int run_conformance_plugin(Job& job);
 int run_check(Job& job);
 int run_compare(Job& job);
 int run_reduce(Job& job);
+int run_stats(Job& job);
 
 extern const std::string_view kTopHelp;
 

@@ -7,6 +7,7 @@
 #include "tool/assembly_help.h"
 #include "tool/command.h"
 #include "tool/judge_help.h"
+#include "tool/stats_help.h"
 
 namespace epass::tool {
 
@@ -29,7 +30,7 @@ constexpr Option kOpt[] = {
     {.name = "passes", .value = kRequired, .takes = "PASS"},
     {.name = "prog", .value = kRequired, .repeatable = true},
     {.name = "isa", .value = kRequired, .takes = "auto v1 v2 v3 v4"},
-    {.name = "check-kernel"},
+    {.name = "check-kernel", .value = kAttached, .takes = "strict"},
     {.name = "strict", .value = kAttached, .repeatable = true, .takes = "CODE"},
     {.name = "allow-larger"},
     {.name = "allow-atomic-rmw"},
@@ -65,7 +66,8 @@ work      -O0 -O1 -O2 -O3 -Os     level (default -O1)     --passes TEXT   own pi
           --isa auto|v1..v4       newest instructions (default auto: v3, or v4 if the input has it)
           --allow-larger          take new code that is larger than the old
           --allow-atomic-rmw      shorter, slower: additions to map values become atomic
-          --check-kernel          ask this kernel (root); programs that it would reject stay as is
+          --check-kernel[=strict] ask this kernel (root); leave out passes whose result it rejects,
+                                  strict: or that make it work or keep more
           --strict[=CODE]         fail, not keep or warn
 files     -o FILE                 output, - for stdout
           --input FORMAT          elf raw dump epir (default: by content)
@@ -270,6 +272,7 @@ constexpr Command kCommands[] = {
     {"check", kCheckHelp, kCheck, run_check},
     {"compare", kCompareHelp, kCompare, run_compare},
     {"reduce", kReduceHelp, kReduce, run_reduce},
+    {"stats", kStatsHelp, kStats, run_stats},
     {"asm", kAsmHelp, kAsm, run_assemble},
     {"dis", kDisHelp, kDis, run_disassemble},
     {"conformance-plugin", kPluginHelp, {}, run_conformance_plugin},
@@ -287,7 +290,7 @@ usage: epass COMMAND [OPTIONS] IN [-o OUT]
   sudo epass verify small.o        does this kernel accept it?
 
 change    opt      optimise an object, a dump or raw bytecode
-look      print    disassemble with source and maps
+look      print    disassemble with source and maps        stats    two files side by side
 judge     verify   ask this kernel                         run      execute in user space
           check    find faults without a kernel            compare  do two files behave the same?
           reduce   shrink a program while a test holds

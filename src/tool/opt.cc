@@ -22,7 +22,7 @@ using driver::Format;
 struct Request {
   std::string input, output, json, offset_map, remarks;
   std::vector<std::string> remark_passes = {};
-  bool writes = false, wants_json = false, asks_kernel = false;
+  bool writes = false, wants_json = false, asks_kernel = false, strict_kernel = false;
   std::optional<Format> input_format = {};
   std::string level = "-O1";  // as the screen names it
   driver::FileOptions options = {};
@@ -119,6 +119,11 @@ Result<void> read_files(const Arguments& arguments, Request& request) {
     return usage_error("`--offset-map` needs an output", "add `-o FILE`");
   request.wants_json = arguments.has("json");
   request.asks_kernel = arguments.has("check-kernel");
+  if (const std::string how = arguments.get("check-kernel"); !how.empty()) {
+    const std::string words[] = {"strict"};
+    if (auto word = parse_word("--check-kernel", how, words); !word) return fail(word.error());
+    request.strict_kernel = true;
+  }
   request.json = arguments.get("json");
   if (request.wants_json && request.json.empty() && request.output == "-")
     return usage_error("the output and the report would both go to standard output", "`--json=FILE`");
@@ -194,19 +199,19 @@ int run_opt(Job& job) {
     if (auto can = check_terminal(static_cast<Emit>(input->format)); !can) return job.fail(can.error());
 
   const std::string text(input->format == Format::kEpir ? input->text() : "");
-  std::vector<uint8_t> original;
+  driver::Input original;
   if (request->asks_kernel) {
     if (input->format != Format::kElf || request->options.emit.value_or(Emit::kElf) != Emit::kElf)
       return job.fail(usage_error("`--check-kernel` needs an object as input and output",
                                   "`epass verify` asks about dumps and raw bytecode")
                           .error());
-    original = input->bytes;
+    original = *input;
   }
   auto file = compile(*request, std::move(*input), job.ui);
   if (!file) return job.fail_in_text(file.error(), "--passes", request->options.pipeline.text, text);
-  Result<std::vector<std::string>> kernel;
+  Result<KernelReport> kernel;
   if (request->asks_kernel)
-    if (kernel = check_kernel(*file, original, request->options, job.ui); !kernel)
+    if (kernel = check_kernel(*file, original, request->options, request->strict_kernel, job.ui); !kernel)
       return job.fail(kernel.error());
 
   const std::string& pipeline = request->options.pipeline.text;
@@ -214,6 +219,7 @@ int run_opt(Job& job) {
   const OptReport report{
       .file = *file, .level = request->level, .pipeline = level ? level : pipeline, .kernel = *kernel};
   report_kept(report, job.diagnostics);
+  report_left_out(report, job.diagnostics);
   if (job.diagnostics.errors() > 0) return kNo;
   const std::string json = request->wants_json ? json_lines(report) : "";
   if (auto done = write_outputs(*request, *file, json, remark_lines(report, request->remark_passes)); !done)

@@ -34,7 +34,7 @@ std::vector<Row> rows_of(const OptReport& report) {
             .after = out.insns_out,
             .is_entry = fn.is_entry};
     if (out.kept) row.kept = out.kept->code;
-    if (!report.kernel.empty()) row.kernel = report.kernel[out.id.index];
+    if (!report.kernel.words.empty()) row.kernel = report.kernel.words[out.id.index];
     auto same =
         std::ranges::find_if(rows, [&](const Row& r) { return !r.is_entry && r.section == fn.section; });
     if (fn.is_entry || same == rows.end()) {
@@ -79,7 +79,7 @@ std::string screen(const OptReport& report, const Ui& ui) {
     return had_code ? percent_change(from, to) : std::string();
   };
   std::vector<TextTable::Column> columns = {{"program"}, {"section", false, true}, {"insns"}, {"  change"}};
-  const bool asked = !report.kernel.empty();
+  const bool asked = !report.kernel.words.empty();
   if (asked) columns.push_back({"kernel"});
   TextTable table(columns);
   bool any = false;
@@ -109,6 +109,24 @@ std::string screen(const OptReport& report, const Ui& ui) {
   return text;
 }
 
+static std::vector<std::string> left_out_for(const OptReport& report, bpf::FunctionId id) {
+  std::vector<std::string> passes;
+  for (const driver::LeftOut& l : report.kernel.left_out)
+    if (l.function == id) passes.push_back(l.pass);
+  return passes;
+}
+
+void report_left_out(const OptReport& report, Diagnostics& diagnostics) {
+  for (const driver::LeftOut& l : report.kernel.left_out) {
+    const bpf::Function& fn = report.file.program().functions[l.function];
+    Error error{.message = format("the pass `{}` was left out for `{}`: {}", l.pass, fn.name, l.reason),
+                .code = "pass-left-out"};
+    error.where = {.object = report.file.code.name, .section = fn.section, .function = fn.name};
+    error.help = "please report it with the object; the output is right";
+    diagnostics.warning(error);
+  }
+}
+
 std::string json_lines(const OptReport& report) {
   std::string text;
   for (const driver::FunctionOutcome& out : report.file.compiled.functions) {
@@ -123,7 +141,10 @@ std::string json_lines(const OptReport& report) {
     line.number_or_null("x86_bytes_in", had_code ? std::optional<int64_t>(out.x86_in) : std::nullopt);
     line.number_or_null("x86_bytes_out", has_code ? std::optional<int64_t>(out.x86_out) : std::nullopt);
     line.text_or_null("kept", out.kept ? out.kept->code + ": " + out.kept->message : "");
-    if (!report.kernel.empty()) line.text_or_null("kernel", report.kernel[out.id.index]);
+    if (!report.kernel.words.empty()) {
+      line.text_or_null("kernel", report.kernel.words[out.id.index]);
+      line.texts("left_out", left_out_for(report, out.id));
+    }
     text += line.line();
   }
   return text;

@@ -1,16 +1,23 @@
 #pragma once
 // What `epass opt` says: the table of programs, the JSON lines, the warnings about kept functions.
 
+#include "driver/back_off.h"
 #include "driver/compile_file.h"
 #include "tool/command.h"
 
 namespace epass::tool {
 
+// What the kernel said of the output.
+struct KernelReport {
+  std::vector<std::string> words = {};         // by function; none: it was not asked
+  std::vector<driver::LeftOut> left_out = {};  // passes on functions
+};
+
 struct OptReport {
   const driver::CompiledFile& file;
   std::string level = {};
-  std::string pipeline = {};             // what the level stands for
-  std::vector<std::string> kernel = {};  // by function, with --check-kernel: what the kernel said
+  std::string pipeline = {};  // what the level stands for
+  KernelReport kernel = {};   // with --check-kernel
 };
 
 std::string screen(const OptReport& report, const Ui& ui);
@@ -19,9 +26,12 @@ std::string json_lines(const OptReport& report);
 std::string remark_lines(const OptReport& report, const std::vector<std::string>& passes);
 // "wrote out.o (78,248 -> 77,104 bytes)"; one size where the formats cannot be compared.
 std::string wrote_line(const driver::CompiledFile& file, const std::string& output);
-// Asks this kernel about input and output, and puts back what it would lose. Gives OptReport::kernel.
-Result<std::vector<std::string>> check_kernel(driver::CompiledFile& file, Bytes input,
-                                              const driver::FileOptions& options, const Ui& ui);
+// Asks this kernel about input and output, and leaves out what would be lost by it; `strict`: or what costs
+// more.
+Result<KernelReport> check_kernel(driver::CompiledFile& file, const driver::Input& input,
+                                  const driver::FileOptions& options, bool strict, const Ui& ui);
+// Warns of passes that were left out.
+void report_left_out(const OptReport& report, Diagnostics& diagnostics);
 void report_kept(const OptReport& report, Diagnostics& diagnostics);
 void report_passes(const OptReport& report, const driver::PipelineOptions& options, Ui& ui);
 

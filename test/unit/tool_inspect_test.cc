@@ -47,7 +47,8 @@ TEST_F(ToolInspect, RemarksNamePassInstructionAndLine) {
   EXPECT_EQ(o.status, 0) << o.err;
   const std::string text = read_text(dir_ / "remarks");
   // -mcpu=v1 cuts to 32 bits with two shifts; one of them goes, the other changes.
-  EXPECT_TRUE(has(text, R"("program":"halves","type":"kprobe","pass":"dce","kind":"passed","what":"removed","insn":)"))
+  EXPECT_TRUE(has(
+      text, R"("program":"halves","type":"kprobe","pass":"dce","kind":"passed","what":"removed","insn":)"))
       << text;
   EXPECT_TRUE(has(text, R"("pass":"simplify","kind":"passed","what":"changed","insn":)")) << text;
   EXPECT_TRUE(has(text, R"("from":"lshr","to":"zext32","reason":null,"file":)")) << text;
@@ -123,7 +124,7 @@ TEST_F(ToolInspect, CheckKernelKeepsWhatTheKernelWouldLose) {
     GTEST_SKIP() << "bpf(2) is not allowed here: " << good.err;
   }
   EXPECT_EQ(good.status, 0) << good.err;
-  EXPECT_TRUE(has(good.out, R"("kept":null,"kernel":"ok"})")) << good.out;
+  EXPECT_TRUE(has(good.out, R"("kept":null,"kernel":"ok","left_out":[]})")) << good.out;
   // New code that no kernel takes: a load from far outside the context.
   Outcome dump = epass({"opt", "prog.o", "-q", "--prog", "pass", "--passes", "dump-ir(path=pass.epir)"});
   ASSERT_EQ(dump.status, 0) << dump.err;
@@ -138,13 +139,24 @@ TEST_F(ToolInspect, CheckKernelKeepsWhatTheKernelWouldLose) {
   broken.emplace_back("--check-kernel");
   Outcome kept = epass(broken);
   EXPECT_EQ(kept.status, 0) << kept.err;
-  EXPECT_TRUE(
-      has(kept.err, "warning[kernel-rejects]: `pass` kept as it was: this kernel rejects the new code: "))
+  EXPECT_TRUE(has(kept.err,
+                  "warning[pass-left-out]: the pass `load-ir` was left out for `pass`: this kernel rejects "
+                  "the new code: "))
       << kept.err;
-  EXPECT_TRUE(has(kept.out, "kept: kernel-rejects  as input\n")) << kept.out;
+  EXPECT_TRUE(has(kept.out, " ok\n")) << kept.out;
   EXPECT_EQ(read_text(dir_ / "out.o"), read_text(dir_ / "prog.o"));
-  broken.emplace_back("--strict=kernel-rejects");
+  broken.emplace_back("--json");
+  EXPECT_TRUE(has(epass(broken).out, R"("kept":null,"kernel":"ok","left_out":["load-ir"]})"));
+  broken.emplace_back("--strict=pass-left-out");
   EXPECT_EQ(epass(broken).status, 1);
+}
+
+TEST_F(ToolInspect, CheckKernelMayBeStrict) {
+  EXPECT_EQ(epass({"opt", "prog.o", "--check-kernel=lenient"}).status, 2);
+  Outcome o = epass({"opt", "prog.o", "--check-kernel=strict", "--json"});
+  if (has(o.err, "error[kernel-permission]")) GTEST_SKIP() << o.err;
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_TRUE(has(o.out, R"("kernel":"ok")")) << o.out;
 }
 
 TEST(ToolInspectText, CheckKernelNeedsAnObject) {
