@@ -39,7 +39,8 @@ std::string escaped(std::string_view text) {
 
 std::string change(double before, double after) {
   if (before == 0) return "";
-  return format("{:+.1f} %", (after / before - 1) * 100);
+  const std::string text = format("{:+.1f} %", (after / before - 1) * 100);
+  return text == "+0.0 %" || text == "-0.0 %" ? "0.0 %" : text;
 }
 
 std::string bar(const char* kind, double value, double largest) {
