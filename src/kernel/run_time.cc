@@ -42,6 +42,7 @@ bool takes_packets(const std::string& type) {
   return false;
 }
 
+// clone_redirect, probe_write_user, send_signal (_thread), sys_bpf, sys_close.
 bool acts_on_the_machine(const bpf::Program& program) {
   for (uint32_t n = 0; n < program.functions.size(); ++n)
     for (bpf::Insn insn : program.functions[bpf::FunctionId{n}].insns)

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "base/format.h"
+#include "kernel/run_time.h"
 #include "kernel/verify.h"
 #include "object/object.h"
 
@@ -45,17 +46,6 @@ Kind kind_of(const std::string& type) {
        {"sched_cls", "sched_act", "socket_filter", "cgroup_skb", "lwt_in", "lwt_out", "lwt_xmit"})
     if (type == t) return Kind::kSkb;
   return Kind::kNone;
-}
-
-// Helpers that reach beyond the run: clone_redirect, probe_write_user, send_signal (_thread), sys_bpf,
-// sys_close.
-bool acts_on_the_machine(const bpf::Program& program) {
-  for (uint32_t n = 0; n < program.functions.size(); ++n)
-    for (bpf::Insn insn : program.functions[bpf::FunctionId{n}].insns)
-      if (insn.code == bpf::kCodeCall && insn.src() == bpf::kHelperCall)
-        for (int32_t id : {13, 36, 109, 117, 166, 168})
-          if (insn.imm == id) return true;
-  return false;
 }
 
 Run test_run(int program, Kind kind, uint64_t seed) {
@@ -195,7 +185,7 @@ void agree_in_kernel(Bytes before, Bytes after, const std::string& name, uint64_
   auto parsed = object::Object::parse({before.begin(), before.end()}, name);
   if (!parsed) return;
   std::vector<kernel::Verdict> verdicts, unused, verdicts_after;
-  bool harmless = !acts_on_the_machine(parsed->program());
+  bool harmless = !kernel::acts_on_the_machine(parsed->program());
   Records first = record(before, name, harmless ? inputs : 0, nullptr, verdicts);
   for (const kernel::Verdict& v : verdicts) {
     totals.not_accepted += !v.accepted.value_or(false);
