@@ -10,7 +10,7 @@ namespace epass {
 struct Tail {
   Block block = {};
   std::vector<Inst> insts = {};       // the terminator, then what stands before it, going up
-  std::vector<uint64_t> shapes = {};  // of insts[1..]: all but the operands. Equal for equal instructions
+  std::vector<uint64_t> shapes = {};  // of insts[1..]
 };
 
 struct Position {
