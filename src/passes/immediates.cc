@@ -5,7 +5,8 @@
 //     v3 = add v2, v1                     v3 = add v2, 7
 //
 // Not where the target has no such form: 64-bit constants, a zero divisor, a shift by the width or more. And
-// not for stores that may go to the context, which kernels before 6.4 refuse.
+// not for stores that may go to the context, which kernels before 6.4 refuse. A CO-RE constant moves there
+// with its record, if nothing else uses it and the loader would write the same number.
 
 #include "ir/builder.h"
 #include "pass/pass.h"
@@ -79,6 +80,7 @@ class Immediates {
       if ((*pointees_)[fn_.operand(i, 0)] & kContext) return false;
       return take(i, 1, d.size == MemSize::kU64 ? Width::k64 : Width::k32);
     }
+    if (!compare && take_core(i)) return true;
     auto constant = fn_.constant(fn_.operand(i, 0), d.width);
     bool left = constant && fits(int64_t(*constant), d.width);
     bool right = fn_.constant(fn_.operand(i, 1), d.width).has_value();
@@ -94,6 +96,27 @@ class Immediates {
   bool is_in_place(Inst i, size_t n) const {
     const Value v = fn_.operand(i, n);
     return !fn_.home(v) && fn_.is(v, Opcode::Const) && fn_.insts[fn_.def(v)].next == i;
+  }
+
+  // A move and arithmetic have the same immediate, sign-extended; libbpf changes both, but not those of
+  // jumps.
+  bool take_core(Inst i) {
+    const InstData& d = fn_.insts[i];
+    if (d.op == Opcode::Shl || d.op == Opcode::LShr || d.op == Opcode::AShr) return false;
+    if (d.op >= Opcode::UDiv && d.op <= Opcode::SMod) return false;
+    for (size_t n = 0; n < ((info(d.op).effects & kCommutes) ? 2 : 1); ++n) {
+      const Value v = fn_.operand(i, 1 - n);
+      const Inst def = fn_.def(v);
+      if (!def || fn_.insts[def].op != Opcode::Const || fn_.insts[def].core == kNoCore) continue;
+      if (fn_.insts[def].form != Form::kNatural || !fn_.home(v) || analyses_.users().of(v).size() != 1)
+        continue;
+      const Value operands[] = {fn_.operand(i, n), v};
+      fn_.set_operands(i, operands);
+      fn_.move_before(def, i);
+      fn_.values[v].home = {};
+      return true;
+    }
+    return false;
   }
 
   // Gives operand `n` a constant of its own in place; false if it has one already or the form does not exist.

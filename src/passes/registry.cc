@@ -28,7 +28,7 @@ constexpr const char* kO1 = "promote-slots," TIDY;
   ",merge-tails," TIDY
 
 constexpr const char* kO2 = O2("merge-stores", "roll-loops(trips=3)");
-constexpr const char* kOs = O2("merge-stores(keys=yes)", "roll-loops");
+constexpr const char* kOs = O2("merge-stores(keys=yes)", "roll-loops") ",roll-stores," TIDY;
 
 #undef O2
 #undef TIDY
