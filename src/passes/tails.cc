@@ -1,12 +1,7 @@
 #include "passes/tails.h"
 
-<<<<<<< HEAD
-#include "bpf/contracts.h"
-
-namespace epass {
-=======
 #include "analysis/shape.h"
->>>>>>> ec344ee (roll-loops: copies that a compiler made of a loop become a loop again)
+#include "bpf/contracts.h"
 
 namespace epass {
 
