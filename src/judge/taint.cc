@@ -16,7 +16,7 @@ namespace {
 constexpr int kTriesPerBranch = 6;
 constexpr size_t kMaxSources = 1 << 16, kMaxFrames = 32;
 
-bool is_stack(uint64_t address) { return address >= vm::kStackBase; }
+bool is_stack(uint64_t address) { return address >= vm::kStackBase && address >> 48 == 0; }
 
 }  // namespace
 
@@ -74,8 +74,8 @@ Taint::Shadow Taint::load(uint64_t address, uint32_t size) {
     pending_size_ = 0;
     return out;
   }
-  if (address >= vm::kDataBase && address < vm::kHeapBase) {
-    const uint64_t symbol = (address - vm::kDataBase) >> 33;
+  if (vm::is_in(address, vm::kDataBase, vm::kHeapBase)) {
+    const uint64_t symbol = vm::region_number(vm::kDataBase, address);
     if (symbol < program_.symbols.size() &&
         !is_writable_data(program_.symbols[SymbolId{uint32_t(symbol)}].name))
       pending_size_ = 0;

@@ -27,13 +27,13 @@ struct Traced {
 };
 
 std::string place(uint64_t address) {
-  if (address >= vm::kStackBase) return "stack";
-  if (address >= vm::kFunctionBase) return "function";
-  if (address >= vm::kHeapBase) return format("heap{:+}", int64_t((address - vm::kHeapBase) & 0xffffffff));
-  if (address >= vm::kDataBase) return format("data{:+}", int64_t((address - vm::kDataBase) & 0xffffffff));
-  if (address >= vm::kMapValueBase)
-    return format("map value{:+}", int64_t((address - vm::kMapValueBase) & 0xffffffff));
-  if (address >= vm::kMapHandleBase) return "map";
+  const uint64_t kind = vm::below_next(address), offset = address & 0xffffffff;
+  if (kind >= vm::kStackBase) return "stack";
+  if (kind >= vm::kFunctionBase) return "function";
+  if (kind >= vm::kHeapBase) return format("heap+{}", offset);
+  if (kind >= vm::kDataBase) return format("data+{}", offset);
+  if (kind >= vm::kMapValueBase) return format("map value+{}", offset);
+  if (kind >= vm::kMapHandleBase) return "map";
   if (address >= vm::kPacketBase) return format("packet{:+}", int64_t(address - vm::kPacketBase));
   if (address >= vm::kContextBase) return format("ctx{:+}", int64_t(address - vm::kContextBase));
   return format("{:#x}", address);

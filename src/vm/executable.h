@@ -30,7 +30,15 @@ struct Op {
 // Entries of jump tables: bit 31 and their number among all of the function's. Rewritten code moves, these
 // numbers stay.
 constexpr uint64_t kTableEntry = uint64_t{1} << 31;
-constexpr uint64_t function_address(uint32_t function) { return kFunctionBase + (uint64_t{function} << 32); }
+// Functions are no memory, and lie 4 GiB apart while there is room.
+constexpr uint32_t kFunctionsBelow = 2048;
+constexpr uint64_t function_address(uint32_t function) {
+  return function < kFunctionsBelow ? kFunctionBase + (uint64_t{function} << 32)
+                                    : region_address(kFunctionBase, function);
+}
+constexpr uint64_t function_number(uint64_t address) {
+  return address >> 48 ? region_number(kFunctionBase, address) : (address - kFunctionBase) >> 32;
+}
 
 class Executable {
  public:

@@ -118,10 +118,11 @@ std::optional<Machine::Answer> Machine::call(uint32_t function, const std::array
 }
 
 std::optional<uint32_t> Machine::function_at(uint64_t address) const {
-  const uint64_t offset = address - kFunctionBase;
-  if (address < kFunctionBase || offset % (uint64_t{1} << 32)) return std::nullopt;
-  if (offset >> 32 >= executable_.functions().size()) return std::nullopt;
-  return uint32_t(offset >> 32);
+  if (!is_in(address, kFunctionBase, kStackBase)) return std::nullopt;
+  const uint64_t number = function_number(address);
+  if (number >= executable_.functions().size() || function_address(uint32_t(number)) != address)
+    return std::nullopt;
+  return uint32_t(number);
 }
 
 uint64_t Machine::arg(int k) {

@@ -73,7 +73,7 @@ uint64_t SeededWorld::address_of(Machine& machine, uint32_t number, uint8_t pseu
       std::vector<uint8_t> bytes(65536);
       if (auto known = options_.sections.find(symbol.name); known != options_.sections.end())
         bytes = known->second;
-      it->second = machine.memory().add(symbol.name, kDataBase + (uint64_t{executable_.number(number)} << 33),
+      it->second = machine.memory().add(symbol.name, region_address(kDataBase, executable_.number(number)),
                                         std::move(bytes));
       // As the input has it: data that is only referred to has not changed.
       initial_[symbol.name] = hash_of(*machine.memory().region(it->second));

@@ -54,8 +54,7 @@ class SeededWorld : public Host {
   std::map<uint32_t, Map> maps_;             // by number
   std::map<std::string, uint64_t> initial_;  // hashes of data sections
   std::map<std::string, uint64_t> data_;
-  uint64_t context_ = 0, packet_ = 0, next_value_ = kMapValueBase, next_heap_ = kHeapBase, calls_ = 0,
-           lookups_ = 0;
+  uint64_t context_ = 0, packet_ = 0, next_value_ = 0, next_heap_ = 0, calls_ = 0, lookups_ = 0;
   bool has_packet_ = false;
 };
 

@@ -60,8 +60,9 @@ uint64_t SeededWorld::answer(const std::string& what) {
 }
 
 SeededWorld::Map* SeededWorld::map_at(uint64_t handle) {
-  auto it = maps_.find(uint32_t((handle - kMapHandleBase) >> 32));
-  return handle >= kMapHandleBase && handle < kMapValueBase && it != maps_.end() ? &it->second : nullptr;
+  if (!is_in(handle, kMapHandleBase, kMapValueBase)) return nullptr;
+  auto it = maps_.find(uint32_t(region_number(kMapHandleBase, handle)));
+  return it == maps_.end() ? nullptr : &it->second;
 }
 
 uint64_t SeededWorld::map_handle(uint32_t symbol) {
@@ -78,7 +79,7 @@ uint64_t SeededWorld::map_handle(uint32_t symbol) {
     map.info.key_size = std::min(map.info.key_size, kMaxKey);
     map.info.value_size = std::min(map.info.value_size, kMaxValue);
   }
-  return kMapHandleBase + (uint64_t(number) << 32);
+  return region_address(kMapHandleBase, number);
 }
 
 // What the kernel refuses, as it does; 0 if it would do it. Only for maps whose contents are known.
@@ -120,8 +121,8 @@ uint64_t SeededWorld::map_helper(Machine& machine, Map& map, int32_t id) {
                           bytes.begin());
     else if (!map.info.known)
       fill(bytes, mix(input_.seed ^ 0x3a9, key.size()));
-    const uint64_t base = memory.add(map.name, next_value_, std::move(bytes));
-    next_value_ += uint64_t{1} << 33;
+    const uint64_t base =
+        memory.add(map.name, region_address(kMapValueBase, next_value_++), std::move(bytes));
     return map.values.emplace(key, base).first;
   };
   uint64_t r0 = 0;
@@ -160,8 +161,8 @@ uint64_t SeededWorld::map_helper(Machine& machine, Map& map, int32_t id) {
 }
 
 uint64_t SeededWorld::new_element(Machine& machine, const char* name, std::vector<uint8_t> bytes) {
-  const uint64_t address = machine.memory().add(name, next_heap_, std::move(bytes));
-  next_heap_ += uint64_t{1} << 33;
+  const uint64_t address =
+      machine.memory().add(name, region_address(kHeapBase, next_heap_++), std::move(bytes));
   return address;
 }
 
@@ -170,7 +171,7 @@ uint64_t SeededWorld::loop(Machine& machine, int32_t id) {
   const uint64_t rounds = id == kLoop ? std::min<uint64_t>(uint32_t(machine.arg(1)), 8) : 2;
   const uint64_t first = machine.arg(1);
   // As a callback, an address inside of a function counts as the function.
-  const uint64_t function = (callback - kFunctionBase) >> 32;
+  const uint64_t function = function_number(callback);
   if (function >= executable_.functions().size()) return machine.fail("the callback is no function");
   // Flags that no kernel knows, and more than BPF_MAX_LOOPS.
   if (machine.arg(4)) return uint64_t(-EINVAL);
@@ -201,7 +202,7 @@ uint64_t SeededWorld::call_helper(Machine& machine, int32_t id) {
                      contract ? contract->args : "");
   if (id == kRingbufReserve && !machine.stopped()) {
     const bool none = mix(input_.seed, calls_) % 8 == 0;
-    next_heap_ += none ? uint64_t{1} << 33 : 0;
+    next_heap_ += none;
     r0 = none ? 0 : new_element(machine, "ringbuf", std::vector<uint8_t>(1 << 16));
   }
   // Another program takes over.

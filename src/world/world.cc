@@ -252,8 +252,8 @@ uint64_t World::address_of(Machine& machine, uint32_t number, uint8_t pseudo, ui
       const bool known = setup_.sections.contains(section);
       std::vector<uint8_t>& bytes = section_bytes_[section];
       if (!known) bytes.resize(1 << 16);
-      it->second = memory().add(section, vm::kDataBase + (static_cast<uint64_t>(sections_.size()) << 33),
-                                bytes.data(), bytes.size(), !known || setup_.sections[section].writable);
+      it->second = memory().add(section, vm::region_address(vm::kDataBase, sections_.size()), bytes.data(),
+                                bytes.size(), !known || setup_.sections[section].writable);
     }
     const uint64_t offset = place == setup_.data.end() ? 0 : place->second.offset;
     return it->second + offset + (pseudo == bpf::kMapValue ? imm >> 32 : imm);
