@@ -26,7 +26,7 @@ constexpr size_t kPage = 4096;
 constexpr size_t round_up(size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
 // The longest operation, with its stubs, is a signed division.
-constexpr size_t kBytesPerOp = 160, kBytesPerFunction = 256, kShared = 4096;
+constexpr size_t kBytesPerOp = 256, kBytesPerFunction = 256, kShared = 4096;
 
 }  // namespace
 
@@ -59,13 +59,18 @@ Result<std::unique_ptr<Jit>> Jit::compile(Machine& machine) {
   jit->data_->jit = jit.get();
   jit->data_->sites = sites, jit->data_->tables = tables;
   uint8_t* code = jit->memory_ + jit->data_size_;
-  Xbyak::ClearError();
-  JitCompiler compiler(*jit, machine, code, room);
-  compiler.compile();
-  if (const int error = Xbyak::GetError())
-    return fail("jit", format("the program cannot be compiled: {}", Xbyak::ConvertErrorToString(error)));
-  if (machine.stopped()) return fail("jit", "the program refers to something that the machine does not know");
-  jit->code_size_ = compiler.getSize();
+  JitPlan plan;
+  for (bool again = true; again;) {
+    Xbyak::ClearError();
+    JitCompiler compiler(*jit, machine, code, room, plan);
+    compiler.compile();
+    if (const int error = Xbyak::GetError())
+      return fail("jit", format("the program cannot be compiled: {}", Xbyak::ConvertErrorToString(error)));
+    if (machine.stopped())
+      return fail("jit", "the program refers to something that the machine does not know");
+    jit->code_size_ = compiler.getSize();
+    again = compiler.settle();
+  }
   if (mprotect(code, room, PROT_READ | PROT_EXEC))
     return fail("jit", format("the system allows no generated code: {}", std::strerror(errno)));
   return jit;

@@ -202,15 +202,13 @@ void JitCompiler::divide(const Op& op, bool wide, bool is_register, bool is_sign
     test(divisor, divisor);
     const size_t good = jump_ahead(kNe);
     for_zero();
-    db(0xe9), dd(0);
-    to_end[0] = getSize() - 4;
+    to_end[0] = jump_ahead(kAlways);
     patch(good, getSize());
     if (is_signed) {
       cmp(divisor, ~0u);
       const size_t other = jump_ahead(kNe);
       for_minus_one();
-      db(0xe9), dd(0);
-      to_end[1] = getSize() - 4;
+      to_end[1] = jump_ahead(kAlways);
       patch(other, getSize());
     }
   }
@@ -235,6 +233,7 @@ void JitCompiler::divide(const Op& op, bool wide, bool is_register, bool is_sign
   if (!is_rdx) pop(rdx);
   if (!is_rax) mov(rax, r10);
   mov(reg(op.dst), r11);
+  if (!is_rax) load_kept_frame();
   for (size_t jump : to_end)
     if (jump) patch(jump, getSize());
 }

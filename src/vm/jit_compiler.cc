@@ -3,7 +3,7 @@
 
 #include "vm/jit_compiler.h"
 
-#include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace epass::vm {
@@ -11,17 +11,14 @@ namespace epass::vm {
 using namespace Xbyak;
 
 namespace {
-// Loops of so many operations begin at a multiple of 16 bytes; longer ones do not gain by it.
-constexpr uint32_t kShortLoop = 16;
-
-bool ends_block(OpCode code) { return code >= OpCode::kJeq64K || code == OpCode::kFault; }
-bool is_wide(OpCode code) { return code == OpCode::kLoadImm || code == OpCode::kLoadAddress; }
+constexpr size_t kCacheLine = 64;
 bool writes_register(const Op& op) { return op.code < OpCode::kStoreK1 || op.code == OpCode::kAtomic; }
 }  // namespace
 
-JitCompiler::JitCompiler(Jit& jit, Machine& machine, uint8_t* code, size_t size)
+JitCompiler::JitCompiler(Jit& jit, Machine& machine, uint8_t* code, size_t size, JitPlan& plan)
     : CodeGenerator(size, code),
       jit_(jit),
+      plan_(plan),
       machine_(machine),
       executable_(machine.executable()),
       ops_(executable_.ops()),
@@ -31,94 +28,6 @@ JitCompiler::JitCompiler(Jit& jit, Machine& machine, uint8_t* code, size_t size)
       has_bmi2_(__builtin_cpu_supports("bmi2")),
       registers_{&rax, &rdi, &rsi, &rdx, &rcx, &r8, &rbx, &r13, &r14, &r15, &rbp},
       next_table_(jit.data_->table()) {}
-
-void JitCompiler::patch(size_t from, size_t to) {
-  const uint32_t distance = uint32_t(to - (from + 4));
-  std::memcpy(const_cast<uint8_t*>(getCode()) + from, &distance, 4);
-}
-
-size_t JitCompiler::jump_ahead(Condition condition) {
-  db(0x0f), db(0x80 | condition), dd(0);
-  return getSize() - 4;
-}
-
-void JitCompiler::jump_to_op(uint32_t to) {
-  const uint32_t known = jit_.native_[to];
-  const int64_t distance = int64_t(known) - int64_t(getSize()) - 2;
-  if (known && distance >= -128) {
-    db(0xeb), db(uint8_t(distance));
-    return;
-  }
-  db(0xe9), dd(0);
-  if (known)
-    patch(getSize() - 4, known);
-  else
-    jumps_.push_back({getSize() - 4, to});
-}
-
-void JitCompiler::jump_to_op(Condition condition, uint32_t to) {
-  const uint32_t known = jit_.native_[to];
-  const int64_t distance = int64_t(known) - int64_t(getSize()) - 2;
-  if (known && distance >= -128) {
-    db(0x70 | condition), db(uint8_t(distance));
-    return;
-  }
-  const size_t from = jump_ahead(condition);
-  if (known)
-    patch(from, known);
-  else
-    jumps_.push_back({from, to});
-}
-
-void JitCompiler::jump_to_stub(Condition condition, StubKind kind, uint32_t op) {
-  const size_t from = jump_ahead(condition);
-  stubs_.push_back({kind, op, from, getSize()});
-}
-
-void JitCompiler::goto_place(uint32_t place) {
-  db(0xe9), dd(0);
-  patch(getSize() - 4, place);
-}
-
-void JitCompiler::call_place(uint32_t place) {
-  db(0xe8), dd(0);
-  patch(getSize() - 4, place);
-}
-
-void JitCompiler::find_blocks() {
-  leaders_.assign(ops_.size(), 0);
-  targets_.assign(ops_.size(), 0);
-  loops_.assign(ops_.size(), 0);
-  jit_.rest_.assign(ops_.size(), 0);
-  for (uint32_t n = 0; n < executable_.functions().size(); ++n) {
-    const Executable::Function& fn = executable_.function(n);
-    bool anywhere = false;
-    leaders_[fn.begin] = leaders_[fn.begin + fn.size] = 1;
-    for (uint32_t i = fn.begin; i < fn.begin + fn.size; ++i) {
-      const Op& op = ops_[i];
-      if (op.code >= OpCode::kJeq64K && op.code <= OpCode::kMayGoto) {
-        leaders_[op.target] = targets_[op.target] = 1;
-        if (op.target <= i)
-          loops_[op.target] = i - op.target < kShortLoop ? std::max<uint8_t>(loops_[op.target], 1) : 2;
-      }
-      if (ends_block(op.code)) leaders_[i + 1] = 1;
-      anywhere = anywhere || (op.code == OpCode::kGotox && fn.table_targets.empty());
-    }
-    for (uint32_t target : fn.table_targets)
-      if (target != UINT32_MAX) leaders_[fn.begin + target] = targets_[fn.begin + target] = 1;
-    if (anywhere) {
-      std::fill_n(leaders_.begin() + fn.begin, fn.size, uint8_t{1});
-      std::fill_n(targets_.begin() + fn.begin, fn.size, uint8_t{1});
-    }
-    for (uint32_t i = fn.begin; i < fn.begin + fn.size; ++i)
-      if (skips_jump(i)) leaders_[i + 1] = 0;
-    for (uint32_t i = fn.begin + fn.size; i-- > fn.begin;) {
-      const uint32_t next = i + (is_wide(ops_[i].code) ? 2 : 1);
-      if ((!ends_block(ops_[i].code) || skips_jump(i)) && !leaders_[next])
-        jit_.rest_[i] = jit_.rest_[next] + 1;
-    }
-  }
-}
 
 // All of the program's registers to the machine's state, a call into C++, and back. Comes with the operation
 // in r11d; gives what the call returned, if that is wanted.
@@ -224,29 +133,27 @@ void JitCompiler::runtime() {
 
 // At its begin the stack is 8 off a multiple of 16, as the call left it.
 void JitCompiler::prologue() {
-  int pushed = 0;
-  for (int n = 6; n <= 9; ++n)
-    if (saved_ >> n & 1) push(reg(n)), ++pushed;
-  if (pushed % 2 == 0) sub(rsp, 8);
-  if (!has_frame_) return;
-  if (checked_) add(r9, at(data_.step)), add(rbp, at(data_.spacing));
-  if (!checked_) add(rbp, bpf::kStackSize);
+  for (int n = 1; n <= 9; ++n)
+    if (saved_ >> n & 1) push(reg(n));
+  if (std::popcount(saved_) % 2 == 0) sub(rsp, 8);
+  if (has_frame_ && checked_) add(r9, at(data_.step)), add(rbp, at(data_.spacing));
+  if (has_frame_ && !checked_) add(rbp, bpf::kStackSize);
+  load_kept();
 }
 
 void JitCompiler::epilogue() {
   if (has_frame_ && checked_) sub(r9, at(data_.step)), sub(rbp, at(data_.spacing));
   if (has_frame_ && !checked_) sub(rbp, bpf::kStackSize);
-  int pushed = 0;
-  for (int n = 6; n <= 9; ++n) pushed += saved_ >> n & 1;
-  if (pushed % 2 == 0) add(rsp, 8);
-  for (int n = 9; n >= 6; --n)
+  if (std::popcount(saved_) % 2 == 0) add(rsp, 8);
+  for (int n = 9; n >= 1; --n)
     if (saved_ >> n & 1) pop(reg(n));
 }
 
 void JitCompiler::enter_block(uint32_t i) {
   jit_.native_[i] = uint32_t(getSize());
   if (!metered_ || ops_[i].code == OpCode::kLeaves) return;
-  sub(r12, jit_.rest_[i] + 1);
+  if (!charges_[i]) return;
+  sub(r12, charges_[i]);
   jump_to_stub(kB, StubKind::kTime, i);
 }
 
@@ -271,14 +178,20 @@ void JitCompiler::compile_function(uint32_t n) {
     has_frame_ = has_frame_ || op.dst == bpf::kFrameRegister || op.src == bpf::kFrameRegister ||
                  (op.code >= OpCode::kCallFunction && op.code <= OpCode::kCallRegister);
   }
+  saved_ &= 0x3c0;
   jit_.entries_[n] = uint32_t(getSize());
   if (checked_ || jit_.context_ != Context::kRaw) find_contents(n);
+  find_kept(n);
   prologue();
-  for (uint32_t i = fn.begin; i < fn.begin + fn.size; i += is_wide(ops_[i].code) ? 2 : 1) {
-    if (loops_[i] == 1) align(16);
+  for (uint32_t i = fn.begin, next = i; i < fn.begin + fn.size; i = next) {
+    if (loops_[i] == 1) align(kCacheLine);
     if (leaders_[i]) enter_block(i);
     operation(i);
-    if (skips_jump(i)) ++i;
+    next = skips_jump(i) ? i + 2 : next_of(i);
+    const OpCode code = ops_[i].code;
+    const bool goes_on =
+        code != OpCode::kJa && code != OpCode::kExit && code != OpCode::kGotox && code != OpCode::kFault;
+    if (!goes_on || (depths_[i] && !depths_[next])) island(goes_on, depths_[next] > depths_[i]);
   }
   enter_block(fn.begin + fn.size);
   leave_to_interpreter(fn.begin + fn.size);
@@ -291,11 +204,10 @@ void JitCompiler::compile_function(uint32_t n) {
 void JitCompiler::stubs() {
   for (const Stub& stub : stubs_) {
     const size_t begin = getSize();
-    patch(stub.from, begin);
+    patch(stub.jump, begin);
     switch (stub.kind) {
       case StubKind::kStep:
-        mov(r11d, stub.op);
-        call_place(step_);
+        leave_to_interpreter(stub.op);
         goto_place(uint32_t(stub.back));
         break;
       case StubKind::kTime:
@@ -332,6 +244,7 @@ void JitCompiler::stubs() {
         break;
     }
   }
+  first_stub_ += stubs_.size(), next_island_ = 0;
   stubs_.clear();
 }
 
@@ -340,10 +253,11 @@ void JitCompiler::compile() {
   jit_.native_.assign(ops_.size(), 0);
   jit_.site_of_.assign(ops_.size(), UINT32_MAX);
   jit_.entries_.assign(executable_.functions().size(), 0);
+  jit_.addresses_.clear();
   runtime();
   for (uint32_t n = 0; n < executable_.functions().size(); ++n) compile_function(n);
   for (const Fixup& jump : jumps_) patch(jump.from, jit_.native_[jump.to]);
-  for (const Fixup& call : calls_) patch(call.from, jit_.entries_[call.to]);
+  for (const Fixup& call : calls_) set_distance(call.from, jit_.entries_[call.to]);
   for (const TableEntry& e : table_entries_) {
     const size_t place = e.target == UINT32_MAX ? code_stubs_[e.gotox] : jit_.native_[e.target];
     *e.entry = reinterpret_cast<uint64_t>(getCode()) + place;

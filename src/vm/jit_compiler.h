@@ -13,10 +13,20 @@
 
 namespace epass::vm {
 
+// What one pass over the program finds out for the next.
+struct JitPlan {
+  int passes = 0;
+  std::vector<uint8_t> is_short = {};   // by jump, in order
+  std::vector<uint8_t> in_island = {};  // by stub: a jump to it stands near its loop
+  // By gap in the code, in order: stubs of the loop behind it.
+  std::map<size_t, std::vector<size_t>> before = {};
+};
+
 class JitCompiler : public Xbyak::CodeGenerator {
  public:
-  JitCompiler(Jit& jit, Machine& machine, uint8_t* code, size_t size);
+  JitCompiler(Jit& jit, Machine& machine, uint8_t* code, size_t size, JitPlan& plan);
   void compile();
+  bool settle();
 
  private:
   enum Condition : uint8_t {
@@ -29,17 +39,19 @@ class JitCompiler : public Xbyak::CodeGenerator {
     kL = 12,
     kGe = 13,
     kLe = 14,
-    kG = 15
+    kG = 15,
+    kAlways
   };
   enum class StubKind : uint8_t { kStep, kTime, kFrame, kCode, kTail };
   struct Stub {
     StubKind kind = StubKind::kStep;
     uint32_t op = 0;
-    size_t from = 0;  // the jump there: place of its distance
-    size_t back = 0;  // where it returns to
+    size_t jump = 0;    // that leads there
+    size_t back = 0;    // where it returns to
+    size_t number = 0;  // in the program
   };
   struct Fixup {
-    size_t from = 0;
+    size_t from = 0;  // a jump; of calls: the place of their distance
     uint32_t to = 0;  // operation; of calls: function
   };
 
@@ -48,8 +60,37 @@ class JitCompiler : public Xbyak::CodeGenerator {
     uint32_t context = 0, frame = 0;
   };
 
-  // jit_compiler.cc
+  // A place whose region is in registers: less its base, and its distance.
+  struct Kept {
+    JitSite* site = nullptr;
+    int negative = 0, distance = 0;
+  };
+
+  // jit_blocks.cc
   void find_blocks();
+  void find_charges(const Executable::Function& fn);
+  uint32_t next_of(uint32_t i) const;
+  uint32_t successors(uint32_t last, uint32_t (&out)[2]) const;
+
+  // jit_kept.cc
+  void find_kept(uint32_t function);
+  void load_kept();
+  void load_kept_frame();
+  JitSite* new_site(uint32_t i);
+
+  // jit_jumps.cc
+  size_t jump_ahead(Condition condition);  // its number, for patch
+  void patch(size_t jump, size_t to);
+  void set_distance(size_t from, size_t to);
+  void jump_to_op(Condition condition, uint32_t to);
+  void jump_to_stub(Condition condition, StubKind kind, uint32_t op);
+  size_t jump_out(Condition condition);
+  void add_stub(StubKind kind, uint32_t op, size_t jump);
+  void goto_place(uint32_t place);  // jmp
+  void call_place(uint32_t place);
+  void island(bool comes_here, bool before_loop);
+
+  // jit_compiler.cc
   void runtime();
   uint32_t shared(uint64_t (*function)(JitData*, uint64_t), bool gives_address, bool comes_back);
   uint32_t shared_call(uint64_t (*function)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, JitData*));
@@ -61,13 +102,6 @@ class JitCompiler : public Xbyak::CodeGenerator {
   void prologue();
   void epilogue();
   void stubs();
-  void patch(size_t from, size_t to);
-  void jump_to_op(uint32_t to);
-  void jump_to_op(Condition condition, uint32_t to);
-  size_t jump_ahead(Condition condition);  // its place, for patch
-  void jump_to_stub(Condition condition, StubKind kind, uint32_t op);
-  void goto_place(uint32_t place);  // jmp
-  void call_place(uint32_t place);
   template <class T>
   Xbyak::Address at(const T& field) {
     return qword[rip + static_cast<const void*>(&field)];
@@ -103,6 +137,7 @@ class JitCompiler : public Xbyak::CodeGenerator {
   Xbyak::Reg32 reg32(int n) const { return registers_[n]->cvt32(); }
 
   Jit& jit_;
+  JitPlan& plan_;
   Machine& machine_;
   const Executable& executable_;
   const std::vector<Op>& ops_;
@@ -111,7 +146,12 @@ class JitCompiler : public Xbyak::CodeGenerator {
   const Xbyak::Reg64* registers_[11];
   std::vector<uint8_t> leaders_, targets_,
       loops_;                       // by operation: blocks begin there; something jumps there, and back there
+  std::vector<uint16_t> depths_;    // by operation: loops around it
+  std::vector<uint32_t> charges_;   // by operation that begins a block: what the meter takes
   std::vector<Contents> contents_;  // before each operation of the function
+  // By jump: its end, and whether it may be short. There is no jump number 0.
+  std::vector<size_t> ends_ = {0};
+  std::vector<uint8_t> fits_ = {0};
   std::vector<Fixup> jumps_, calls_;
   std::vector<Stub> stubs_;
   struct TableEntry {
@@ -120,7 +160,12 @@ class JitCompiler : public Xbyak::CodeGenerator {
   };
   std::vector<TableEntry> table_entries_;
   std::map<uint32_t, size_t> code_stubs_;
-  uint32_t function_ = 0, saved_ = 0, next_site_ = 0;  // saved_: r6-r9 that the function changes, as a mask
+  size_t first_stub_ = 0, next_island_ = 0, gap_ = 0, gaps_ = 0;
+  std::map<size_t, std::pair<size_t, size_t>> early_;  // stub -> place of a jump to it, and its number
+  // Registers that the function must leave as they were, as a mask.
+  uint32_t function_ = 0, saved_ = 0, next_site_ = 0;
+  std::map<uint32_t, Kept> kept_;  // by operation
+  bool keeps_frame_ = false;       // in r10
   uint64_t* next_table_ = nullptr;
   bool has_frame_ = true;
   // Places of shared pieces.

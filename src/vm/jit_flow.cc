@@ -49,18 +49,19 @@ void JitCompiler::call_out(uint32_t i, uint32_t place) {
   call_place(place);
   test(r11d, r11d);
   jump_to_stub(kNe, StubKind::kTail, i);
+  load_kept();
 }
 
 bool JitCompiler::flow(uint32_t i, const Op& op) {
   if (op.code >= OpCode::kJeq64K && op.code <= OpCode::kJsle32X) return conditional(i), true;
   switch (op.code) {
-    case OpCode::kJa: jump_to_op(op.target); return true;
+    case OpCode::kJa: jump_to_op(kAlways, op.target); return true;
     case OpCode::kMayGoto: {
       dec(at(data_.state.may_goto_left));
       const size_t stays = jump_ahead(kNe);
       mov(r11, at(data_.state.may_goto_rounds));
       mov(at(data_.state.may_goto_left), r11);
-      jump_to_op(op.target);
+      jump_to_op(kAlways, op.target);
       patch(stays, getSize());
       return true;
     }
@@ -91,6 +92,7 @@ bool JitCompiler::flow(uint32_t i, const Op& op) {
       jump_to_stub(kAe, StubKind::kFrame, i);
       db(0xe8), dd(0);
       calls_.push_back({getSize() - 4, op.target});
+      load_kept();
       return true;
     case OpCode::kCallHelper:
     case OpCode::kCallSymbol: call_out(i, helper_); return true;

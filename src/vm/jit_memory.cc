@@ -13,6 +13,7 @@ constexpr size_t kNoStub = 0;
 void JitCompiler::leave_to_interpreter(uint32_t i) {
   mov(r11d, i);
   call_place(step_);
+  load_kept();
 }
 
 // Where *(base + off) lies in the host. In checked code it jumps to a stub if the place has not met the
@@ -24,20 +25,29 @@ Xbyak::RegExp JitCompiler::place(uint32_t i, const Op& op, int base, uint32_t si
   if (own_frame && checked_) return rbp + r9 + off;
   if (!checked_) return reg(base) + off;
   if (is_frame_address(i, base)) {
-    lea(r11, qword[reg(base) + (off + bpf::kStackSize)]);
-    sub(r11, rbp);
+    if (keeps_frame_) {
+      lea(r11, qword[reg(base) + r10 + off]);
+    } else {
+      lea(r11, qword[reg(base) + (off + bpf::kStackSize)]);
+      sub(r11, rbp);
+    }
     cmp(r11, uint32_t(bpf::kStackSize) - size);
-    stub = jump_ahead(kA);
+    stub = jump_out(kA);
     return reg(base) + r9 + off;
   }
-  JitSite& site = *data_.site(next_site_);
-  jit_.site_of_[i] = next_site_++;
+  if (auto kept = kept_.find(i); kept != kept_.end()) {
+    lea(r11, qword[reg(base) + reg(kept->second.negative)]);
+    cmp(r11, at(kept->second.site->limit));
+    stub = jump_out(kAe);
+    return reg(kept->second.distance) + reg(base);
+  }
+  const JitSite& site = *new_site(i);
   mov(r11, reg(base));
   sub(r11, at(site.base));
   cmp(r11, at(site.limit));
-  stub = jump_ahead(kAe);
-  mov(r10, at(site.distance));
-  return r10 + reg(base);
+  stub = jump_out(kAe);
+  mov(r11, at(site.distance));
+  return r11 + reg(base);
 }
 
 void JitCompiler::load(uint32_t i, const Op& op) {
@@ -56,8 +66,7 @@ void JitCompiler::load(uint32_t i, const Op& op) {
       cmp(reg(op.src), at(s.context_base));
       const size_t other = jump_ahead(kNe);
       mov(reg(op.dst), at(*field));
-      db(0xe9), dd(0);
-      field_end = getSize() - 4;
+      field_end = jump_ahead(kAlways);
       patch(other, getSize());
     }
   }
@@ -69,7 +78,7 @@ void JitCompiler::load(uint32_t i, const Op& op) {
     case 4: is_signed ? movsxd(reg(op.dst), dword[from]) : mov(reg32(op.dst), dword[from]); break;
     default: mov(reg(op.dst), qword[from]);
   }
-  if (stub) stubs_.push_back({StubKind::kStep, i, stub, getSize()});
+  if (stub) add_stub(StubKind::kStep, i, stub);
   if (field_end) patch(field_end, getSize());
 }
 
@@ -94,7 +103,7 @@ void JitCompiler::store(uint32_t i, const Op& op) {
       default: mov(qword[to], op.imm);
     }
   }
-  if (stub) stubs_.push_back({StubKind::kStep, i, stub, getSize()});
+  if (stub) add_stub(StubKind::kStep, i, stub);
 }
 
 bool JitCompiler::atomic(uint32_t i, const Op& op) {
@@ -125,7 +134,7 @@ bool JitCompiler::atomic(uint32_t i, const Op& op) {
     else
       xor_(to, s);
   }
-  if (stub) stubs_.push_back({StubKind::kStep, i, stub, getSize()});
+  if (stub) add_stub(StubKind::kStep, i, stub);
   return true;
 }
 
