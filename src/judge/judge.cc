@@ -49,7 +49,7 @@ class Watch : public vm::Observer {
     const int base = insn.cls() == bpf::kLdx ? insn.src() : insn.dst();
     const uint64_t address =
         registers[std::min(base, 10)] + static_cast<uint64_t>(static_cast<int64_t>(insn.off));
-    if (address < vm::kMapValueBase || address >= vm::kDataBase) return;
+    if (!vm::is_in(address, vm::kMapValueBase, vm::kDataBase)) return;
     value_bytes = std::max(value_bytes, ((address - vm::kMapValueBase) & 0xffffffff) + 8);
   }
 
@@ -191,6 +191,55 @@ class Corpus {
   uint64_t begun_ = 0;
 };
 
+// Runs the original on one input after the other, and learns from each where to go next.
+class Explorer {
+ public:
+  Explorer(const Subject& subject, const Settings& settings)
+      : subject_(subject),
+        options_(settings.options),
+        coverage_(subject.program(), subject.entry),
+        corpus_(settings, coverage_) {}
+
+  struct Step {
+    vm::Input input = {};
+    vm::Outcome outcome = {};
+    bool found = false;  // it ran something new
+  };
+  Step step() {
+    const vm::Input input = corpus_.next();
+    Watch watch(subject_.program(), coverage_);
+    options_.observer = &watch;
+    vm::Outcome outcome = run(input);
+    // Values of unknown size: as large as the program takes them to be.
+    while (!outcome.error.empty() && watch.value_bytes > options_.unknown_value_size &&
+           watch.value_bytes <= kLargestValue) {
+      options_.unknown_value_size = static_cast<uint32_t>(std::bit_ceil(watch.value_bytes));
+      outcome = run(input);
+    }
+    if (watch.found()) {
+      corpus_.keep(input, watch.asked);
+      Taint taint(subject_.program(), coverage_);
+      taint.packet_size = input.packet.size();
+      options_.observer = &taint;
+      run(input);
+      for (const Taint::Hint& hint : taint.hints()) corpus_.add(input, hint);
+    }
+    options_.observer = nullptr;
+    return {input, std::move(outcome), watch.found()};
+  }
+  uint32_t unknown_value_size() const { return options_.unknown_value_size; }
+  const Coverage& coverage() const { return coverage_; }
+
+ private:
+  vm::Outcome run(const vm::Input& input) {
+    return vm::run(subject_.executable, subject_.entry, input, options_);
+  }
+  const Subject& subject_;
+  vm::Options options_;
+  Coverage coverage_;
+  Corpus corpus_;
+};
+
 }  // namespace
 
 std::string difference_on(const Subject& first, const Subject& second, const vm::Input& input,
@@ -198,42 +247,27 @@ std::string difference_on(const Subject& first, const Subject& second, const vm:
   return Second(first, second, settings).difference_on(input);
 }
 
+std::vector<vm::Input> steered_inputs(const Subject& subject, const Settings& settings) {
+  Explorer explorer(subject, settings);
+  std::vector<vm::Input> inputs;
+  while (inputs.size() < settings.inputs) inputs.push_back(explorer.step().input);
+  return inputs;
+}
+
 Verdict compare(const Subject& first, const Subject& second, const Settings& settings) {
   Verdict verdict;
-  Coverage coverage(first.program(), first.entry);
-  Corpus corpus(settings, coverage);
+  Explorer explorer(first, settings);
   Settings world = settings;
-  vm::Options options = settings.options;
   Second other(first, second, world);
   for (; verdict.inputs < settings.inputs; ++verdict.inputs) {
-    const vm::Input input = corpus.next();
-    Watch watch(first.program(), coverage);
-    options.observer = &watch;
-    vm::Outcome a = vm::run(first.executable, first.entry, input, options);
-    // Values of unknown size: as large as the program takes them to be.
-    while (!a.error.empty() && watch.value_bytes > options.unknown_value_size &&
-           watch.value_bytes <= kLargestValue) {
-      options.unknown_value_size = world.options.unknown_value_size =
-          static_cast<uint32_t>(std::bit_ceil(watch.value_bytes));
-      a = vm::run(first.executable, first.entry, input, options);
-    }
-    options.observer = nullptr;
+    const auto [input, a, found] = explorer.step();
+    world.options.unknown_value_size = explorer.unknown_value_size();
     verdict.undecided += !decides(a);
     verdict.faults += decides(a) && !a.error.empty();
-    if (watch.found()) {
-      corpus.keep(input, watch.asked);
-      if (settings.reached) settings.reached->push_back(input);
-      Taint taint(first.program(), coverage);
-      taint.packet_size = input.packet.size();
-      options.observer = &taint;
-      vm::run(first.executable, first.entry, input, options);
-      options.observer = nullptr;
-      for (const Taint::Hint& hint : taint.hints()) corpus.add(input, hint);
-    }
     std::string why = other.difference_from(a, input);
     if (why.empty()) continue;
     verdict.difference = {.why = why, .input = input, .first_found = input};
-    verdict.difference->unknown_value_size = options.unknown_value_size;
+    verdict.difference->unknown_value_size = explorer.unknown_value_size();
     if (settings.minimise) {
       verdict.difference->input = minimised(
           input, [&](const vm::Input& candidate) { return !other.difference_on(candidate).empty(); });
@@ -242,18 +276,18 @@ Verdict compare(const Subject& first, const Subject& second, const Settings& set
     ++verdict.inputs;
     break;
   }
-  verdict.blocks = coverage.blocks();
-  verdict.covered = coverage.covered();
+  verdict.blocks = explorer.coverage().blocks();
+  verdict.covered = explorer.coverage().covered();
   return verdict;
 }
 
-std::vector<std::vector<uint8_t>> packets_for(const Subject& subject, const Settings& given) {
+std::vector<std::vector<uint8_t>> packets_for(const Subject& subject, const Settings& settings) {
   constexpr size_t kLeast = 14, kMost = 3000;
   std::vector<vm::Input> inputs;
-  for (uint64_t n = 0; n < kSkeletons; ++n) inputs.push_back(first_input(given.context, n, given.seed));
-  Settings settings = given;
-  settings.reached = &inputs;
-  compare(subject, subject, settings);
+  for (uint64_t n = 0; n < kSkeletons; ++n) inputs.push_back(first_input(settings.context, n, settings.seed));
+  Explorer explorer(subject, settings);
+  for (uint64_t n = 0; n < settings.inputs; ++n)
+    if (Explorer::Step step = explorer.step(); step.found) inputs.push_back(std::move(step.input));
   std::vector<std::vector<uint8_t>> packets;
   std::set<std::vector<uint8_t>> seen;
   for (vm::Input& input : inputs)

@@ -25,7 +25,6 @@ struct Settings {
   vm::Options options = {};                      // maps and data: options_of
   vm::Engine engine = vm::Engine::kInterpreter;  // of the second program
   bool minimise = true;
-  std::vector<vm::Input>* reached = nullptr;  // gets the inputs that ran something new
 };
 
 struct Difference {
@@ -45,6 +44,9 @@ struct Verdict {
 
 // `second` must have its functions and symbols in the order of `first`: `aligned`.
 Verdict compare(const Subject& first, const Subject& second, const Settings& settings);
+
+// The inputs that `compare` takes when nothing differs, for judges that run the programs elsewhere.
+std::vector<vm::Input> steered_inputs(const Subject& subject, const Settings& settings);
 
 // Packets that steer a program deep: those that ran something new, and well-formed ones. Of a size that an
 // Ethernet frame has.

@@ -164,6 +164,7 @@ Result<std::vector<Verdict>> verify_flat(std::span<const bpf::Insn> insns, const
   for (const LoadType& type : types) {
     Fd fd;
     Verdict v = load({.insns = code, .type = type, .name = "main", .log_level = options.log_level}, &fd);
+    v.object = name, v.program = "main";
     if (fd && options.loaded) options.loaded(v, fd.get(), {});
     if (first || v.accepted.value_or(false)) best = std::move(v);
     first = false;

@@ -1,5 +1,7 @@
 // `epass compare`: do two files behave the same?
 
+#include "tool/compare.h"
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -10,10 +12,8 @@
 #include "driver/listing.h"
 #include "driver/places.h"
 #include "judge/inputs.h"
-#include "judge/judge.h"
 #include "judge/trace.h"
 #include "judge/world.h"
-#include "tool/command.h"
 #include "tool/json.h"
 #include "tool/opt_report.h"
 #include "tool/progress.h"
@@ -55,10 +55,10 @@ Result<judge::Settings> read_settings(const Arguments& arguments) {
     *value = *number;
   }
   if (arguments.has("engine")) {
-    const std::string engines[] = {"interp", "jit"};
+    const std::string engines[] = {"interp", "jit", "kernel"};
     auto engine = parse_word("--engine", arguments.get("engine"), engines);
     if (!engine) return fail(engine.error());
-    settings.engine = *engine ? vm::Engine::kJit : vm::Engine::kInterpreter;
+    settings.engine = *engine == 1 ? vm::Engine::kJit : vm::Engine::kInterpreter;
   }
   return settings;
 }
@@ -105,11 +105,6 @@ void run_all(std::vector<Pair>& pairs, const vm::Executable& a, const vm::Execut
   for (unsigned n = 1; n < std::min<size_t>(threads, pairs.size()); ++n) others.emplace_back(work);
   work();
   for (std::thread& t : others) t.join();
-}
-
-std::string cut(std::string text, size_t width) {
-  if (text.size() > width) text = text.substr(0, width - 2) + "..";
-  return text + std::string(width - text.size(), ' ');
 }
 
 // The rows of both traces, and the place in the second where they part.
@@ -199,6 +194,20 @@ std::string summary(const std::vector<Pair>& pairs, uint64_t seed) {
 
 }  // namespace
 
+std::string cut(std::string text, size_t width) {
+  if (text.size() > width) text = text.substr(0, width - 2) + "..";
+  return text + std::string(width - text.size(), ' ');
+}
+
+Result<void> write_json(Job& job, const std::string& json) {
+  if (!job.arguments.has("json")) return {};
+  const std::string path = job.arguments.get("json");
+  if (!path.empty())
+    return driver::write_file(path, {reinterpret_cast<const uint8_t*>(json.data()), json.size()});
+  job.ui.output(json);
+  return {};
+}
+
 int run_compare(Job& job) {
   const Arguments& arguments = job.arguments;
   if (arguments.inputs.size() != 2)
@@ -219,6 +228,7 @@ int run_compare(Job& job) {
   if (!a) return job.fail(a.error());
   auto b = read_side(arguments.inputs[1], *format_of);
   if (!b) return job.fail(b.error());
+  if (arguments.get("engine") == "kernel") return compare_in_kernel(job, *a, *b, *settings);
   const bpf::Program second = judge::aligned(a->program(), b->program());
   auto pairs = match(*a, second, b->name, arguments, *settings);
   if (!pairs) return job.fail(pairs.error());
@@ -243,12 +253,7 @@ int run_compare(Job& job) {
     if (pair.verdict.difference) report_difference(job, pair, *a, *b, first_code, second_code);
   }
   if (!arguments.has("json") && !job.ui.quiet) job.ui.report(summary(*pairs, settings->seed));
-  if (arguments.has("json") && arguments.get("json").empty()) job.ui.output(json);
-  if (!arguments.get("json").empty()) {
-    auto done = driver::write_file(arguments.get("json"),
-                                   {reinterpret_cast<const uint8_t*>(json.data()), json.size()});
-    if (!done) return job.fail(done.error());
-  }
+  if (auto written = write_json(job, json); !written) return job.fail(written.error());
   return differ ? kNo : kDone;
 }
 

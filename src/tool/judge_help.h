@@ -7,7 +7,7 @@ namespace epass::tool {
 
 inline constexpr Option kCompare[] = {
     {.name = "prog", .value = Option::Value::kRequired, .repeatable = true},
-    {.name = "engine", .value = Option::Value::kRequired, .takes = "interp jit"},
+    {.name = "engine", .value = Option::Value::kRequired, .takes = "interp jit kernel"},
     {.name = "inputs", .value = Option::Value::kRequired},
     {.name = "seed", .value = Option::Value::kRequired},
     {.name = "budget", .value = Option::Value::kRequired},
@@ -23,7 +23,8 @@ usage: epass compare ORIGINAL SECOND [OPTIONS]
   epass compare before.txt after.txt --json          dumps or raw bytecode
 
 --prog NAME      only this program; repeat, globs allowed
---engine NAME    what runs the second: interp or jit (default interp, which also sees undefined reads)
+--engine NAME    what runs the second: interp or jit (default interp, which also sees undefined reads);
+                 kernel: this kernel runs both by BPF_PROG_TEST_RUN, attached to nothing (root)
 --inputs N       inputs for each program (default 256)
 --seed N         other inputs (default 1)
 --budget N       instructions that the original may run on an input (default 65536)

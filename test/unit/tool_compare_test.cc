@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernel/load.h"
 #include "run_epass.h"
 
 namespace epass::test {
@@ -59,6 +60,45 @@ TEST(ToolCompare, Json) {
       "{\"schema\":1,\"object\":\"a\",\"section\":\"\",\"program\":\"main\",\"type\":null,\"same\":true,"
       "\"inputs\":64,\"undecided\":0,\"faults\":0,\"blocks\":3,\"covered\":3,\"difference\":null,"
       "\"input\":null}\n");
+}
+
+TEST(ToolCompare, InTheKernel) {
+  if (std::string why = kernel::why_no_bpf(); !why.empty()) {
+    ScratchDirectory dir;
+    assemble(dir, "a", kFirst);
+    Outcome o = run_epass({"compare", "a", "a", "--engine", "kernel"}, "", dir.path());
+    EXPECT_EQ(o.status, 1);
+    EXPECT_NE(o.err.find("--engine interp"), std::string::npos) << o.err;
+    GTEST_SKIP() << why;
+  }
+  ScratchDirectory dir;
+  const std::string length = "r0 = *(u32 *)(r1 + 0)\n";
+  assemble(dir, "a", length + "if r0 > 70 goto +1\nr0 += 3\nexit\n");
+  assemble(dir, "b", length + "if r0 > 69 goto +1\nr0 += 3\nexit\n");
+  assemble(dir, "unsafe", length + "r0 = *(u64 *)(r0 + 0)\nexit\n");
+  assemble(dir, "random", "call 7\nexit\n");
+  Outcome same = run_epass({"compare", "a", "a", "--engine", "kernel", "--inputs", "64"}, "", dir.path());
+  EXPECT_EQ(same.status, 0) << same.err;
+  EXPECT_EQ(same.out,
+            "  main          64 inputs   same\n"
+            "1 of 1 programs compared in this kernel, the same on every input (seed 1)\n");
+  Outcome other = run_epass({"compare", "a", "b", "--engine", "kernel"}, "", dir.path());
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.err.find("`main` behaves differently: returns 0x49 against 0x46"), std::string::npos)
+      << other.err;
+  EXPECT_NE(other.err.find("packet of 84 bytes"), std::string::npos) << other.err;
+  Outcome lost = run_epass({"compare", "a", "unsafe", "--engine", "kernel"}, "", dir.path());
+  EXPECT_EQ(lost.status, 1);
+  EXPECT_NE(lost.err.find("the kernel does not accept the second"), std::string::npos) << lost.err;
+  Outcome none = run_epass({"compare", "unsafe", "a", "--engine", "kernel"}, "", dir.path());
+  EXPECT_EQ(none.status, 1);
+  EXPECT_NE(none.out.find("left out: the kernel does not accept it"), std::string::npos) << none.out;
+  EXPECT_NE(none.err.find("the kernel can run no program of it"), std::string::npos) << none.err;
+  Outcome unstable = run_epass({"compare", "random", "random", "--engine", "kernel"}, "", dir.path());
+  EXPECT_NE(unstable.out.find("differs between two runs of itself"), std::string::npos) << unstable.out;
+  Outcome json =
+      run_epass({"compare", "a", "a", "--engine", "kernel", "--inputs", "8", "--json"}, "", dir.path());
+  EXPECT_NE(json.out.find("\"same\":true,\"state\":\"same\",\"inputs\":8"), std::string::npos) << json.out;
 }
 
 TEST(ToolCompare, Usage) {
