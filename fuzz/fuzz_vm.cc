@@ -2,7 +2,12 @@
 
 #include "fuzz.h"
 #include "object/dump.h"
+#include "records.h"
 #include "vm/vm.h"
+
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
+  return epass::fuzz::Records(seed).mutate(data, size, max_size);
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace epass;
