@@ -24,7 +24,10 @@ class Emitter {
     if (frame_bytes_ > options_.stack_limit)
       return fail("stack-limit", "the new code needs " + std::to_string(frame_bytes_) + " bytes of stack");
     code_.stack_bytes = uint32_t(frame_bytes_);
-    if (options_.tidy) tidy(mf_, chunks_, code_);
+    if (options_.tidy) {
+      tidy(mf_, chunks_, code_);
+      share_edges(mf_, chunks_, code_);
+    }
     return lay_out(mf_, std::move(chunks_), std::move(code_), options_);
   }
 

@@ -56,9 +56,12 @@ class Layout {
     return !mf_.blocks[b].block && chunks_[b].end - chunks_[b].begin == 1;
   }
   uint32_t target(uint32_t b, size_t n) const {
-    uint32_t t = mf_.succs(b)[n].index;
-    while (is_empty_edge(t)) t = mf_.succs(t)[0].index;
+    uint32_t t = successor(b, n);
+    while (is_empty_edge(t)) t = successor(t, 0);
     return t;
+  }
+  uint32_t successor(uint32_t b, size_t n) const {
+    return chunks_[b].on_with != kNone ? chunks_[b].on_with : mf_.succs(b)[n].index;
   }
 
   void choose_order() {
@@ -98,6 +101,7 @@ class Layout {
 
   // Whether block `b` continues in the block that follows it in the input's order.
   bool falls_through(uint32_t b, uint32_t next) const {
+    if (chunks_[b].on_with != kNone) return false;
     for (size_t n = 0; n < mf_.succs(b).size(); ++n) {
       uint32_t s = mf_.succs(b)[n].index;
       if (!mf_.blocks[s].block) s = mf_.succs(s)[0].index;

@@ -7,6 +7,7 @@ namespace epass {
 struct Chunk {
   uint32_t begin = 0, end = 0;
   MKind ends_with = MKind::kReturn;
+  uint32_t on_with = UINT32_MAX;  // the block whose code this one's goes on with, if not its successor's
 };
 
 // Puts the chunks in their final order and fills in the jumps. Errors: `jump-range`, `jump-table`.

@@ -15,6 +15,9 @@
 
 namespace epass {
 
+// Edges to one block that do the same share their code, and so do blocks that end with it.
+void share_edges(const MFunction& mf, std::vector<Chunk>& chunks, const bpf::NewCode& code);
+
 void tidy(const MFunction& mf, std::vector<Chunk>& chunks, bpf::NewCode& code);
 
 }  // namespace epass

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "bpf/program.h"
 #include "codegen/lower.h"
+#include "driver/candidates.h"
 #include "ir/function.h"
 #include "lift/lift.h"
 
@@ -21,6 +22,7 @@ struct CompileOptions {
   // A function whose new code has more records than its old stays as it was.
   bool never_larger = true;
   bool tidy_code = false;  // LowerOptions::tidy
+  Selection selection = {};
   unsigned threads = 1;
   bool want_code = true;  // off: stop after the passes
   bool want_ir = false;   // keep the functions in SSA form

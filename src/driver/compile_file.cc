@@ -101,6 +101,8 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   file.emit = options.emit.value_or(static_cast<Emit>(file.code.format));
   CompileOptions compile = options.compile;
   if (pipeline->in_sequence()) compile.threads = 1;
+  if (options.pipeline.bisect) compile.selection = {};
+  compile.selection.filter = options.pipeline.filter;
   compile.want_ir = file.emit == Emit::kEpir;
   compile.want_code = !compile.want_ir;
   const bool is_ssa = file.code.module.has_value();
@@ -115,8 +117,10 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
       },
       .optimize = [&](Function& fn, const Symbols& symbols,
                       bpf::Isa isa) { return pipeline->run(fn, symbols, isa); },
-      .lower = [](Function&& fn,
-                  const LowerOptions& lower_options) { return lower(std::move(fn), lower_options); },
+      .lower =
+          [&](Function&& fn, const LowerOptions& lower_options) {
+            return lower_best(std::move(fn), file.program().symbols, lower_options, compile.selection);
+          },
   };
   auto compiled = compile_program(file.program(), compile, stages);
   if (!compiled) return in_file(compiled.error());

@@ -34,6 +34,7 @@ constexpr Option kOpt[] = {
     {.name = "strict", .value = kAttached, .repeatable = true, .takes = "CODE"},
     {.name = "allow-larger"},
     {.name = "allow-atomic-rmw"},
+    {.name = "objective", .value = kRequired, .takes = "balanced size speed verifier"},
     {.name = "o", .letter = 'o', .value = kRequired, .takes = "FILE"},
     {.name = "input", .value = kRequired, .takes = "elf raw dump epir"},
     {.name = "emit", .value = kRequired, .takes = "elf raw dump asm epir"},
@@ -64,6 +65,7 @@ usage: epass opt IN [-o OUT] [OPTIONS]
 work      -O0 -O1 -O2 -O3 -Os     level (default -O1)     --passes TEXT   own pipeline
           --prog NAME             only this program; repeat, globs allowed
           --isa auto|v1..v4       newest instructions (default auto: v3, or v4 if the input has it)
+          --objective WHAT        balanced size speed verifier: what -O2 -O3 -Os choose code by
           --allow-larger          take new code that is larger than the old
           --allow-atomic-rmw      shorter, slower: additions to map values become atomic
           --check-kernel[=strict] ask this kernel (root); leave out passes whose result it rejects,

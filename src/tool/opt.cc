@@ -44,6 +44,18 @@ Result<void> read_pipeline(const Arguments& arguments, Request& request) {
     // -O0 shows what lift and lower do, good or bad.
     request.options.compile.never_larger = *level != 0;
     request.options.compile.tidy_code = *level >= 2;
+    driver::Selection& selection = request.options.compile.selection;
+    if (*level >= 2) selection.effort = *level == 3 ? driver::Effort::kSearch : driver::Effort::kFew;
+    if (levels[*level] == "s") selection.objective = driver::Objective::kSize;
+  }
+  if (arguments.has("objective")) {
+    const std::string words[] = {"balanced", "size", "speed", "verifier"};
+    auto word = parse_word("--objective", arguments.get("objective"), words);
+    if (!word) return fail(word.error());
+    if (!request.options.compile.tidy_code)
+      return usage_error("`--objective` chooses among several ways to make code",
+                         "`-O2`, `-Os` or `-O3` try them");
+    request.options.compile.selection.objective = static_cast<driver::Objective>(*word);
   }
   if (arguments.has("passes")) {
     pipeline.text = arguments.get("passes");

@@ -1,0 +1,198 @@
+#include "driver/candidates.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "base/check.h"
+#include "bpf/x86_size.h"
+#include "pass/pipeline.h"
+#include "passes/registry.h"
+
+namespace epass::driver {
+
+namespace {
+
+#define TIDY "simplify-cfg,const-prop,simplify,immediates,simplify-params,dce,simplify-cfg"
+#define MORE "fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-cfg"
+
+// Each goes on from the best so far. Constants are pooled last: `immediates` would undo it.
+constexpr const char* kFew[] = {
+    "copy-prop," TIDY,        "edge-values,copy-prop," TIDY, "pool-constants(uses=3)",
+    "pool-constants(uses=2)", "pool-constants(uses=1)",
+};
+// What the search draws its sequences from.
+constexpr const char* kSteps[] = {
+    "copy-prop," TIDY,         "edge-values," TIDY,      "early-cse," MORE,        "fold-offsets," MORE,
+    "fold-params," MORE,       "merge-stores,dce",       "dead-stores,dce",        "merge-tails," MORE,
+    "combine-loads," MORE,     "pool-constants(uses=2)", "pool-constants(uses=1)", "immediates,dce",
+    "const-prop,simplify,dce", "promote-slots," MORE,
+};
+#undef TIDY
+#undef MORE
+
+constexpr int kSearchSteps = 120;
+// Records that the ways of a search may compile together: a function of 10,000 gets 100 of them.
+constexpr uint64_t kSearchWork = 1'000'000;
+// Beyond this size a function is compiled in one way only.
+constexpr uint64_t kMostInsts = 200'000;
+
+// Cycles, roughly (docs/cost-model.md); loops are ranges that a jump goes back over.
+double time_of(const bpf::NewCode& code) {
+  std::vector<int> nesting(code.insns.size() + 1);
+  for (uint32_t n = 0; n < code.insns.size(); ++n) {
+    const bpf::Insn insn = code.insns[n];
+    if (!bpf::is_jmp(insn.code) || insn.code == bpf::kCodeCall || insn.code == bpf::kCodeCallx ||
+        insn.code == bpf::kCodeExit || insn.code == bpf::kCodeGotox)
+      continue;
+    const int64_t to = bpf::jump_target(insn, n);
+    if (to >= 0 && to <= n) ++nesting[size_t(to)], --nesting[n + 1];
+  }
+  double total = 0;
+  int depth = 0;
+  for (uint32_t n = 0; n < code.insns.size(); ++n) {
+    depth += nesting[n];
+    const bpf::Insn insn = code.insns[n];
+    double cycles = 1;
+    if (bpf::is_alu(insn.code)) {
+      const uint8_t op = insn.code & 0xf0;
+      if (op == bpf::kMov) cycles = 0.3;
+      if (op == bpf::kMul) cycles = 3;
+      if (op == bpf::kDiv || op == bpf::kMod) cycles = 10;
+    } else if (insn.code == bpf::kCodeCall || insn.code == bpf::kCodeCallx) {
+      cycles = 50;
+    } else if (insn.cls() == bpf::kStx && (insn.code & 0xe0) == bpf::kAtomic) {
+      cycles = 20;
+    } else if (!insn.code) {
+      cycles = 0;
+    }
+    for (int k = 0; k < std::min(depth, 3); ++k) cycles *= 8;
+    total += cycles;
+  }
+  return total;
+}
+
+class Contest {
+ public:
+  Contest(const Symbols& symbols, const LowerOptions& options, const Selection& selection)
+      : symbols_(symbols), options_(options), selection_(selection) {
+    if (!options.input) return;
+    insns_in_ = uint32_t(options.input->insns.size());
+    x86_in_ = bpf::x86_size(options.input->insns, options.input->attachments);
+  }
+
+  // Lowers it, and keeps it if it is better than what there is. `fn` stays as it is.
+  bool enter(Function&& fn, bool keep_homes = true) {
+    LowerOptions options = options_;
+    options.keep_homes = keep_homes;
+    Result<bpf::NewCode> code = lower(fn, options);
+    if (!code) {
+      if (!best_code_ && !error_) error_ = code.error();
+      return false;
+    }
+    const double cost = cost_of(*code, selection_.objective, insns_in_, x86_in_);
+    if (best_code_ && cost >= cost_) return false;
+    cost_ = cost;
+    best_code_ = std::move(*code);
+    best_ = std::move(fn);
+    return true;
+  }
+
+  // The best so far through these passes.
+  bool try_passes(std::span<const Stage> stages, bool keep_homes = true) {
+    Function fn = best_;
+    Counters counters;
+    bool changed = false;
+    PassHooks hooks;
+    hooks.after = [&](const PassInfo&, const Function&, Changed what) {
+      changed |= what != Changed::kNothing;
+    };
+    if (selection_.filter) hooks.may_run = [&](const PassInfo& pass) { return selection_.filter(fn, pass); };
+    if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return false;
+    return enter(std::move(fn), keep_homes);
+  }
+  bool try_without_homes() { return enter(Function(best_), false); }
+
+  bool has_code() const { return best_code_.has_value(); }
+  Result<bpf::NewCode> take() {
+    if (best_code_) return std::move(*best_code_);
+    return fail(*error_);
+  }
+
+ private:
+  const Symbols& symbols_;
+  const LowerOptions& options_;
+  const Selection& selection_;
+  uint32_t insns_in_ = 0, x86_in_ = 0;
+  Function best_;
+  std::optional<bpf::NewCode> best_code_;
+  std::optional<Error> error_;
+  double cost_ = 0;
+};
+
+std::vector<Stage> stages_of(const char* text) {
+  auto stages = parse_pipeline(text, {.passes = all_passes(), .level = level_pipeline});
+  EPASS_CHECK(stages.has_value(), "a way of the compiler names no passes");
+  return std::move(*stages);
+}
+
+void search(Contest& contest, uint64_t size) {
+  std::vector<std::vector<Stage>> steps;
+  for (const char* text : kSteps) steps.push_back(stages_of(text));
+  const uint64_t most = std::clamp<uint64_t>(kSearchWork / std::max<uint64_t>(size, 1), 8, kSearchSteps);
+  contest.try_without_homes();
+  uint64_t x = 0x9e3779b97f4a7c15;
+  auto next = [&](size_t bound) {
+    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+    return size_t(x % bound);
+  };
+  for (uint64_t n = 0; n < most; ++n) {
+    // Each step by itself first, then two or three together.
+    std::vector<Stage> sequence = steps[n < steps.size() ? size_t(n) : next(steps.size())];
+    for (size_t more = n < steps.size() ? 0 : 1 + next(2); more > 0; --more) {
+      const auto& step = steps[next(steps.size())];
+      sequence.insert(sequence.end(), step.begin(), step.end());
+    }
+    contest.try_passes(sequence, n < steps.size() || next(4) != 0);
+  }
+}
+
+}  // namespace
+
+double cost_of(const bpf::NewCode& code, Objective objective, uint32_t insns_in, uint32_t x86_in) {
+  constexpr double kNever = 1e6;
+  const auto records = double(code.insns.size());
+  const double bytes = bpf::x86_size(code.insns, code.attachments);
+  const double too_many = insns_in && records > insns_in ? kNever * (records - insns_in) : 0;
+  switch (objective) {
+    case Objective::kSize: return 1000 * records + bytes / 100 + too_many;
+    case Objective::kSpeed: return time_of(code) + 0.02 * bytes + 0.1 * records + too_many;
+    case Objective::kVerifier: {
+      double branches = 0;
+      for (bpf::Insn insn : code.insns) branches += bpf::is_conditional_jump(insn.code);
+      return records + 4 * branches + bytes / 1000 + too_many;
+    }
+    default: return 4 * records + bytes + too_many + (x86_in && bytes > x86_in ? 1000 * (bytes - x86_in) : 0);
+  }
+}
+
+Result<bpf::NewCode> lower_best(Function&& fn, const Symbols& symbols, const LowerOptions& options,
+                                const Selection& selection) {
+  if (selection.effort == Effort::kNone || fn.insts.size() > kMostInsts) return lower(std::move(fn), options);
+  const uint64_t size = fn.insts.size();
+  Contest contest(symbols, options, selection);
+  Function first = fn;
+  contest.enter(std::move(fn), options.keep_homes);
+  if (!contest.has_code()) contest.enter(std::move(first), false);
+  if (!contest.has_code()) return contest.take();
+  static const std::vector<std::vector<Stage>> kWays = [] {
+    std::vector<std::vector<Stage>> ways;
+    for (const char* text : kFew) ways.push_back(stages_of(text));
+    return ways;
+  }();
+  for (const auto& way : kWays) contest.try_passes(way);
+  if (selection.effort == Effort::kSearch) search(contest, size);
+  return contest.take();
+}
+
+}  // namespace epass::driver

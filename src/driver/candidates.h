@@ -1,0 +1,37 @@
+#pragma once
+// Several ways to make code of one function; the cheapest is taken.
+
+#include <functional>
+
+#include "base/result.h"
+#include "codegen/lower.h"
+#include "ir/function.h"
+#include "pass/pass.h"
+
+namespace epass::driver {
+
+// What is to be small. kBalanced: records, and machine code that is never larger than the input's.
+enum class Objective : uint8_t { kBalanced, kSize, kSpeed, kVerifier };
+
+enum class Effort : uint8_t {
+  kNone,    // as the passes left it
+  kFew,     // a handful of ways
+  kSearch,  // a hundred, from where the best one so far ended
+};
+
+struct Selection {
+  Effort effort = Effort::kNone;
+  Objective objective = Objective::kBalanced;
+  // PipelineOptions::filter: which passes may run on a function.
+  std::function<bool(const Function&, const PassInfo&)> filter = {};
+};
+
+// What code costs under an objective: less is better. `insns_in` and `x86_in` are the input's, or 0.
+double cost_of(const bpf::NewCode& code, Objective objective, uint32_t insns_in, uint32_t x86_in);
+
+// Lowers `fn`, which has been through its passes, in several ways. The result does not depend on anything but
+// its arguments. Errors: those of the first way, if no other has a result either.
+Result<bpf::NewCode> lower_best(Function&& fn, const Symbols& symbols, const LowerOptions& options,
+                                const Selection& selection);
+
+}  // namespace epass::driver

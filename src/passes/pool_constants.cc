@@ -1,0 +1,90 @@
+// Keeps a constant in a register that several stores in a row write.
+//
+//     store.u64 v0+0, 0                v1 = const 0  :r4
+//     store.u64 v0+8, 0        =>      store.u64 v0+0, v1
+//                                      store.u64 v0+8, v1
+//
+// A record more, but machine code gets shorter: a store of an immediate carries up to four bytes of it. The
+// code generator's driver tries it. Not across calls, where the register would have to be saved.
+
+#include <charconv>
+#include <map>
+
+#include "ir/builder.h"
+#include "pass/pass.h"
+
+namespace epass {
+namespace {
+
+class Pool {
+ public:
+  Pool(Function& fn, size_t least) : fn_(fn), least_(least) {}
+
+  bool run() {
+    for (Block b : fn_.all_blocks()) {
+      for (Inst i : fn_.insts_of(b)) {
+        const InstData& d = fn_.insts[i];
+        if (d.op == Opcode::CallHelper || d.op == Opcode::CallKfunc || d.op == Opcode::CallFunc ||
+            d.op == Opcode::CallX || d.op == Opcode::LdAbs || d.op == Opcode::LdInd) {
+          flush();
+          continue;
+        }
+        if (d.result && fn_.home(d.result).is_reg()) busy_ |= 1u << fn_.home(d.result).code;
+        for (size_t n = 0; n < d.operand_count; ++n)
+          if (const Home home = fn_.home(fn_.operand(i, n)); home.is_reg()) busy_ |= 1u << home.code;
+        if (d.op != Opcode::Store || d.size == MemSize::kU8) continue;
+        const Value v = fn_.operand(i, 1);
+        if (fn_.home(v) || !fn_.is(v, Opcode::Const)) continue;
+        if (const auto c = fn_.constant(v, Width::k64); c && int64_t(*c) == int32_t(*c))
+          stores_[*c].push_back(i);
+      }
+      flush();
+    }
+    return changed_;
+  }
+
+ private:
+  void flush() {
+    for (auto& [constant, stores] : stores_) {
+      if (stores.size() < least_) continue;
+      const Value c = Builder::before(fn_, stores.front()).constant(int64_t(constant));
+      constexpr int kOrder[] = {0, 4, 3, 2, 1, 5};
+      int reg = 0;
+      for (int r : kOrder)
+        if (!(busy_ >> r & 1)) {
+          reg = r;
+          break;
+        }
+      busy_ |= 1u << reg;
+      fn_.values[c].home = Home::reg(reg);
+      for (Inst i : stores) {
+        const Value operands[] = {fn_.operand(i, 0), c};
+        fn_.set_operands(i, operands);
+      }
+      changed_ = true;
+    }
+    stores_.clear();
+    busy_ = 0;
+  }
+
+  Function& fn_;
+  const size_t least_;
+  std::map<uint64_t, std::vector<Inst>> stores_;  // since the last call
+  uint32_t busy_ = 0;
+  bool changed_ = false;
+};
+
+}  // namespace
+
+Result<Changed> pool_constants(Function& fn, PassContext& context) {
+  const std::string text = context.option("uses", "2");
+  size_t least = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), least);
+  if (error != std::errc() || end != text.data() + text.size() || least == 0)
+    return fail("pass-option", "`uses` of pool-constants is a number from 1 on, not `" + text + "`");
+  if (!Pool(fn, least).run()) return Changed::kNothing;
+  context.count("pool-constants.functions");
+  return Changed::kInstructions;
+}
+
+}  // namespace epass

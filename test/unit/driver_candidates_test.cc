@@ -1,0 +1,92 @@
+// Several ways to make code: what counts as better, and that the best is taken.
+
+#include <gtest/gtest.h>
+
+#include "bpf/x86_size.h"
+#include "driver/candidates.h"
+#include "lift/lift.h"
+#include "object/dump.h"
+#include "pass/pipeline.h"
+#include "passes/registry.h"
+
+namespace epass::driver {
+namespace {
+
+using bpf::make_insn;
+
+constexpr bpf::Insn kLeave = make_insn(bpf::kCodeExit, 0, 0, 0, 0);
+
+bpf::NewCode code_of(std::vector<bpf::Insn> insns) {
+  bpf::NewCode code;
+  code.insns = std::move(insns);
+  return code;
+}
+
+// Four stores of zero from a register: five records, but less machine code than four immediates.
+std::vector<bpf::Insn> zeros() {
+  std::vector<bpf::Insn> insns = {make_insn(bpf::kAlu64 | bpf::kMov, 1, 0, 0, 0)};
+  for (int16_t off = -8; off >= -32; off = int16_t(off - 8))
+    insns.push_back(make_insn(bpf::kStx | bpf::kMem | bpf::kDw, 10, 1, off, 0));
+  insns.push_back(make_insn(bpf::kLdx | bpf::kMem | bpf::kDw, 0, 10, -8, 0));
+  insns.push_back(kLeave);
+  return insns;
+}
+
+bpf::NewCode compile(const bpf::Program& program, Selection selection) {
+  auto fn = lift(program, bpf::FunctionId{0}, analyze_calls(program));
+  EXPECT_TRUE(fn);
+  auto stages = parse_pipeline("immediates,dce", {all_passes(), level_pipeline});
+  EXPECT_TRUE(stages);
+  Counters counters;
+  EXPECT_TRUE(run_pipeline(*fn, *stages, program.symbols, bpf::Isa::kV3, counters, {}));
+  const LowerOptions options{.input = &program.functions[bpf::FunctionId{0}], .tidy = true};
+  auto code = lower_best(std::move(*fn), program.symbols, options, selection);
+  EXPECT_TRUE(code);
+  return std::move(*code);
+}
+
+TEST(Candidates, ObjectivesDiffer) {
+  auto program = object::split_flat(zeros(), "test");
+  ASSERT_TRUE(program);
+  const uint32_t before = bpf::x86_size(zeros(), {});
+  const bpf::NewCode fewest = compile(*program, {.effort = Effort::kFew, .objective = Objective::kSize});
+  EXPECT_EQ(fewest.insns.size(), zeros().size() - 1);
+  EXPECT_GT(bpf::x86_size(fewest.insns, {}), before);
+  const bpf::NewCode balanced =
+      compile(*program, {.effort = Effort::kFew, .objective = Objective::kBalanced});
+  EXPECT_LE(balanced.insns.size(), zeros().size());
+  EXPECT_LE(bpf::x86_size(balanced.insns, {}), before);
+}
+
+TEST(Candidates, ASearchIsNeverWorseAndAlwaysTheSame) {
+  auto program = object::split_flat(zeros(), "test");
+  ASSERT_TRUE(program);
+  const auto in = uint32_t(zeros().size()), x86 = bpf::x86_size(zeros(), {});
+  for (Objective objective :
+       {Objective::kBalanced, Objective::kSize, Objective::kSpeed, Objective::kVerifier}) {
+    const bpf::NewCode few = compile(*program, {.effort = Effort::kFew, .objective = objective});
+    const bpf::NewCode more = compile(*program, {.effort = Effort::kSearch, .objective = objective});
+    EXPECT_LE(cost_of(more, objective, in, x86), cost_of(few, objective, in, x86));
+    EXPECT_EQ(more.insns, compile(*program, {.effort = Effort::kSearch, .objective = objective}).insns);
+  }
+}
+
+TEST(Candidates, LoopsCount) {
+  const bpf::Insn multiply = make_insn(bpf::kAlu64 | bpf::kMul, 0, 0, 0, 3),
+                  plain = make_insn(bpf::kAlu64, 1, 0, 0, 3);
+  const bpf::Insn again = make_insn(bpf::kJmp | bpf::kJlt, 1, 0, -2, 9);
+  EXPECT_GT(cost_of(code_of({plain, multiply, again, kLeave}), Objective::kSpeed, 0, 0),
+            cost_of(code_of({multiply, plain, again, kLeave}), Objective::kSpeed, 0, 0) - 1);
+  EXPECT_GT(cost_of(code_of({plain, multiply, again, kLeave}), Objective::kSpeed, 0, 0),
+            cost_of(code_of({plain, multiply, kLeave}), Objective::kSpeed, 0, 0) * 4);
+}
+
+TEST(Candidates, MoreRecordsThanTheInputAreTheWorst) {
+  const bpf::NewCode two = code_of({make_insn(bpf::kAlu64 | bpf::kMov, 0, 0, 0, 0), kLeave});
+  for (Objective objective :
+       {Objective::kBalanced, Objective::kSize, Objective::kSpeed, Objective::kVerifier})
+    EXPECT_GT(cost_of(two, objective, 1, 0), 1e6);
+}
+
+}  // namespace
+}  // namespace epass::driver
