@@ -172,7 +172,12 @@ double cost_of(const bpf::NewCode& code, Objective objective, uint32_t insns_in,
       for (bpf::Insn insn : code.insns) branches += bpf::is_conditional_jump(insn.code);
       return records + 4 * branches + bytes / 1000 + too_many;
     }
-    default: return 4 * records + bytes + too_many + (x86_in && bytes > x86_in ? 1000 * (bytes - x86_in) : 0);
+    default: {
+      // A function that does not get shorter at all is worse than one with two bytes more of machine code.
+      const double not_shorter = records >= insns_in ? 2500 : 0;
+      const double larger = x86_in && bytes > x86_in ? 1000 * (bytes - x86_in) : 0;
+      return 4 * records + bytes + too_many + not_shorter + larger;
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/format.h"
+#include "kernel/run_time.h"
 
 namespace epass::kernel {
 namespace {
@@ -196,17 +197,6 @@ Takes takes(const std::string& type) {
        {"sched_cls", "sched_act", "socket_filter", "cgroup_skb", "lwt_in", "lwt_out", "lwt_xmit"})
     if (type == t) return Takes::kBuffer;
   return Takes::kNothing;
-}
-
-bool acts_on_the_machine(const bpf::Program& program) {
-  // clone_redirect, probe_write_user, send_signal (_thread), sys_bpf, sys_close.
-  constexpr int32_t kHelpers[] = {13, 36, 109, 117, 166, 168};
-  for (uint32_t n = 0; n < program.functions.size(); ++n)
-    for (bpf::Insn insn : program.functions[bpf::FunctionId{n}].insns)
-      if (insn.code == bpf::kCodeCall && insn.src() == bpf::kHelperCall &&
-          std::ranges::find(kHelpers, insn.imm) != std::end(kHelpers))
-        return true;
-  return false;
 }
 
 Result<std::vector<Agreement>> agree(const AgreeOptions& options) {

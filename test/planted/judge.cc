@@ -106,8 +106,10 @@ bpf::Program compiled(const bpf::Program& program, const Way& way, Tally& totals
     const bpf::FunctionId id{n};
     Counters counters;
     auto fn = lift(program, id, facts);
-    const LowerOptions lowering{
-        .isa = way.isa, .keep_homes = way.keep_homes, .tidy = way.passes != "O0", .registers = way.registers};
+    const LowerOptions lowering{.isa = way.isa,
+                                .keep_homes = way.keep_homes,
+                                .tidy = std::string_view(way.passes) != "O0",
+                                .registers = way.registers};
     // Not verified between passes: the comparison has to find it.
     auto ran = fn ? run_pipeline(*fn, *stages, program.symbols, way.isa, counters, {}) : fail(fn.error());
     auto code = ran ? lower(*fn, lowering) : fail(ran.error());
