@@ -107,7 +107,8 @@ class Contest {
     hooks.after = [&](const PassInfo&, const Function&, Changed what) {
       changed |= what != Changed::kNothing;
     };
-    if (selection_.filter) hooks.may_run = [&](const PassInfo& pass) { return selection_.filter(fn, pass); };
+    if (selection_.filter)
+      hooks.may_run = [&](const PassInfo& pass) { return (*selection_.filter)(fn, pass); };
     if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return false;
     return enter(std::move(fn), keep_homes);
   }

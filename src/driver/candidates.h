@@ -22,8 +22,8 @@ enum class Effort : uint8_t {
 struct Selection {
   Effort effort = Effort::kNone;
   Objective objective = Objective::kBalanced;
-  // PipelineOptions::filter: which passes may run on a function.
-  std::function<bool(const Function&, const PassInfo&)> filter = {};
+  // PipelineOptions::filter, if there is one: which passes may run on a function.
+  const std::function<bool(const Function&, const PassInfo&)>* filter = nullptr;
 };
 
 // What code costs under an objective: less is better. `insns_in` and `x86_in` are the input's, or 0.

@@ -102,7 +102,7 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   CompileOptions compile = options.compile;
   if (pipeline->in_sequence()) compile.threads = 1;
   if (options.pipeline.bisect) compile.selection = {};
-  compile.selection.filter = options.pipeline.filter;
+  if (options.pipeline.filter) compile.selection.filter = &options.pipeline.filter;
   compile.want_ir = file.emit == Emit::kEpir;
   compile.want_code = !compile.want_ir;
   const bool is_ssa = file.code.module.has_value();
