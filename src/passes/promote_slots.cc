@@ -5,12 +5,13 @@
 //     call foo#5()                   =>        call foo#5()
 //     v2 = load.u64 s0+8   :r1                 v2 = copy v3      :r1
 //
-// A slot is private if only whole, aligned 8-byte loads and stores touch it, and written on every path to a
-// read: the verifier lets privileged programs read stack that nothing wrote, but never a register. The copies
-// keep the slot as their home, so what still has to live in memory goes where it was.
+// A slot is private if only aligned loads and stores of 8 bytes touch it, or of its lower 4, and written on
+// every path to a read: the verifier lets privileged programs read stack that nothing wrote, but never a
+// register. The copies keep the slot as their home, so what still has to live in memory goes where it was.
 
 #include <bit>
 
+#include "ir/builder.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
 
@@ -109,11 +110,15 @@ class Promotion {
       Value& now = held(b, slot);
       if (fn_.insts[i].op == Opcode::Load) {
         fn_.insts[i].op = Opcode::Copy;
+        fn_.insts[i].size = MemSize::kU64;
         fn_.insts[i].offset = 0;
         fn_.set_operands(i, std::span(&now, 1));
         continue;
       }
-      now = fn_.become_copy(i, fn_.operand(i, 1), Home::stack(-8 * (slot + 1)));
+      Value stored = fn_.operand(i, 1);
+      if (fn_.insts[i].size == MemSize::kU32) stored = Builder::before(fn_, i).zext32(stored);
+      fn_.insts[i].size = MemSize::kU64;
+      now = fn_.become_copy(i, stored, Home::stack(-8 * (slot + 1)));
     }
   }
 
