@@ -9,7 +9,6 @@
 #include <map>
 
 #include "base/format.h"
-#include "kernel/run_time.h"
 
 namespace epass::kernel {
 namespace {

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "bpf/program.h"
 #include "kernel/verify.h"
 
 namespace epass::kernel {
@@ -16,8 +15,6 @@ namespace epass::kernel {
 // What a type of programs takes as its input, if the kernel test-runs it.
 enum class Takes : uint8_t { kNothing, kPacket, kBuffer, kFlow, kTracepoint, kSyscall };
 Takes takes(const std::string& type);
-// Programs with helpers that reach beyond the run, such as clone_redirect and send_signal, are not run.
-bool acts_on_the_machine(const bpf::Program& program);
 
 // The packet, or the bytes of the context of types that get no packet.
 using RunInput = std::vector<uint8_t>;
@@ -44,7 +41,7 @@ struct AgreeOptions {
   using Load = std::function<Result<std::vector<Verdict>>(const VerifyOptions&)>;
   Load first = {}, second = {};
   std::function<bool(const std::string&)> wanted = {};  // program names; empty: all
-  bool harmless = true;                                 // not acts_on_the_machine
+  bool harmless = true;  // not acts_on_the_machine (run_time.h): else nothing runs
   // From half of them on, arrays hold other values than the object gives them.
   std::function<std::vector<RunInput>(const Verdict&)> inputs = {};
 };
