@@ -189,7 +189,9 @@ int main(int argc, char** argv) {
              "slower than {:.2f} beyond noise: {}\n",
              rows.size(), mean, std::sqrt(noise) / double(rows.size()), kMeanLimit, after / before,
              worst->timing.ratio, worst->timing.noise, worst->program, worst->file, kWorstLimit, slower));
-  put(format("left out: {} programs that take less than {} ns on every packet\n", too_short, kShortest));
+  put(format(
+      "left out: {} programs that take less than {} ns on every packet, or are refused when they run often\n",
+      too_short, kShortest));
   if (rows.size() < kLeastPrograms) put(format("fewer than {} programs\n", kLeastPrograms));
   return mean > kMeanLimit || slower > 0 || rows.size() < kLeastPrograms;
 }

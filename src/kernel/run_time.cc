@@ -94,6 +94,11 @@ RunTime run_time(std::span<const int> before, std::span<const int> after, int em
     }
     base.push_back(run(empty, packet, repeat));
   }
+  // A run that is refused after many that were not (a packet that grows each time) tells nothing.
+  for (const auto& half : samples)
+    for (const auto& side : half)
+      for (const auto& copy : side)
+        if (std::ranges::any_of(copy, [](double t) { return t >= kRefused; })) return {};
   const double start = quick(base);
   RunTime out;
   // Copies of the same program differ by where they lie, halves of the rounds by what else happened.

@@ -29,6 +29,7 @@ struct RunTime {
 
 // As many copies of one as of the other, loaded in turns, so that where the kernel happens to put code harms
 // both alike; how much copies of the same differ is noise. What the run itself takes is known from `empty`.
+// Zeros if the kernel refuses a run.
 RunTime run_time(std::span<const int> before, std::span<const int> after, int empty, const Packet& packet,
                  int rounds);
 

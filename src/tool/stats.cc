@@ -123,6 +123,7 @@ void time_program(const Side& a, const Side* b, bpf::FunctionId id, StatsRow& ro
   const kernel::Packet* packet = kernel::slowest_packet(before, packets);
   if (!packet) return;
   const kernel::RunTime time = kernel::run_time({&before, 1}, {&after, 1}, empty.get(), *packet, kRounds);
+  if (time.before <= 0) return;
   row.a.values[kRunTime] = time.before, row.run_noise = time.noise;
   if (b) row.b.values[kRunTime] = time.after;
 }
