@@ -62,7 +62,7 @@ MUTANTS = [
     ("cse-signedness", "src/passes/early_cse.cc", "a sign-extending load counts as the plain one",
      "(!s.is_store && s.size != d.size)", "(!s.is_store && false)"),
     ("cse-over-calls", "src/passes/early_cse.cc", "what a call may write is still known after it",
-     "if (clobbers_registers(d.op)) {\n      known = {};", "if (clobbers_registers(d.op)) {\n      known.values = {};"),
+     "Known before = std::move(known);\n      known = {};", "Known before = known;\n      known.values = {};"),
     ("memory-partial-alias", "src/analysis/memory.cc", "accesses that overlap in part do not alias",
      "return a.at.offset < b.end() && b.at.offset < a.end();", "return a.at.offset == b.at.offset;"),
     ("dead-stores-escaped", "src/passes/dead_stores.cc", "stores that only a helper reads are dropped",
