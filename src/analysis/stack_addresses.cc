@@ -115,10 +115,12 @@ void StackAddresses::use(Inst i, Value v, int offset, bool exact) {
   if ((d.op == Opcode::Add || d.op == Opcode::Sub) && d.width == Width::k64) {
     const bool first = fn_.operand(i, 0) == v;
     const auto step = fn_.constant(fn_.operand(i, first ? 1 : 0), Width::k64);
-    if (!step || (d.op == Opcode::Sub && !first))
+    if (!step || (d.op == Opcode::Sub && !first)) {
       complete_ = false;
-    else
-      reach(d.result, d.op == Opcode::Add ? offset + int64_t(*step) : offset - int64_t(*step), exact);
+      return;
+    }
+    const auto from = uint64_t(int64_t{offset});
+    reach(d.result, int64_t(d.op == Opcode::Add ? from + *step : from - *step), exact);
     return;
   }
   if (is_conditional(d.op)) return;  // a comparison tells nobody

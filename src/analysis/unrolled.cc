@@ -173,8 +173,10 @@ class Finder {
     --budget_;
     if (a.core != kNoCore || b.core != kNoCore) return false;
     if (may_progress(a) && a.op == b.op && a.imm != b.imm) {
-      const int64_t step = (b.imm - a.imm) / int64_t(copy);
-      if (a.imm + step * int64_t(copy) != b.imm) return false;
+      // Modulo 2^64, as the program counts.
+      const auto distance = int64_t(uint64_t(b.imm) - uint64_t(a.imm));
+      const int64_t step = distance / int64_t(copy);
+      if (step * int64_t(copy) != distance) return false;
       if (copy == 1) found.progressions.push_back({first, step});
       if (progress_at_ >= found.progressions.size()) return false;
       if (found.progressions[progress_at_].inst != first || found.progressions[progress_at_].step != step)

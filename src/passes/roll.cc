@@ -42,7 +42,7 @@ class Roller {
       fn_.add_arg(e, Builder::before(fn_, fn_.terminator(cfg_.source(e))).constant(start));
     for (const Progression& p : grown) {
       const Value old = fn_.insts[p.inst].result;
-      const int64_t distance = fn_.insts[p.inst].imm - start;
+      const auto distance = int64_t(uint64_t(fn_.insts[p.inst].imm) - uint64_t(start));
       Value v = counter;
       if (distance) {
         v = Builder::before(fn_, p.inst).binary(Opcode::Add, Width::k64, counter, distance);
@@ -53,7 +53,7 @@ class Roller {
     }
     Builder builder = Builder::at_end(fn_, latch_, fn_.insts[fn_.terminator(head_)].origin);
     const Value counted = builder.binary(Opcode::Add, Width::k64, counter, step);
-    const Value limit = builder.constant(start + step * int64_t(loop_.copies));
+    const Value limit = builder.constant(int64_t(uint64_t(start) + uint64_t(step) * loop_.copies));
     again.push_back(counted);
     return builder.branch(Opcode::JumpNe, Width::k64, counted, limit, head_, loop_.next);
   }
