@@ -10,7 +10,8 @@
 
 namespace epass::driver {
 
-// What is to be small. kBalanced: records, and machine code that is never larger than the input's.
+// What is to be small. kBalanced: records and machine code; to be shorter than
+// the input counts more than two bytes of machine code beyond the input's.
 enum class Objective : uint8_t { kBalanced, kSize, kSpeed, kVerifier };
 
 enum class Effort : uint8_t {

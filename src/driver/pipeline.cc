@@ -20,6 +20,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+}  // namespace
+
 Result<void> check_pass_name(std::span<const PassInfo> passes, const std::string& option,
                              const std::string& name) {
   std::vector<std::string_view> names;
@@ -32,8 +34,6 @@ Result<void> check_pass_name(std::span<const PassInfo> passes, const std::string
   error.help = near.empty() ? "`epass passes` lists them" : format("did you mean `{}`?", near);
   return fail(std::move(error));
 }
-
-}  // namespace
 
 struct Pipeline::State {
   PipelineOptions options;
@@ -111,10 +111,10 @@ Result<void> Pipeline::run(Function& fn, const Symbols& symbols, bpf::Isa isa) {
     if (now != last) show("changed by", pass);
     last = std::move(now);
   };
-  if (options.filter) hooks.may_run = [&](const PassInfo& pass) { return options.filter(fn, pass); };
-  if (options.bisect) {
+  if (options.filter || options.bisect) {
     hooks.may_run = [&](const PassInfo& pass) {
       if (options.filter && !options.filter(fn, pass)) return false;
+      if (!options.bisect) return true;
       const uint64_t number = ++state.passes_run;
       const bool may = number <= *options.bisect;
       if (number == *options.bisect)

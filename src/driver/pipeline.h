@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,10 @@ struct PipelineOptions {
            !print_after.empty();
   }
 };
+
+// Error `unknown-pass`: no pass of `passes` is called `name`, which `option` was given.
+Result<void> check_pass_name(std::span<const PassInfo> passes, const std::string& option,
+                             const std::string& name);
 
 struct PassTime {
   std::string name = {};

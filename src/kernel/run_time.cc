@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernel/agree.h"
 #include "kernel/load.h"
 
 namespace epass::kernel {
@@ -16,7 +17,7 @@ constexpr double kRefused = 1e6;  // nanoseconds
 // Nanoseconds of one run, as the kernel tells them (whole ones of the mean); a million if it refuses the run.
 // The time of the call would tell nothing: for XDP it rewrites the kernel's dispatcher first.
 double run(int program, const Packet& packet, uint32_t repeat) {
-  static std::vector<uint8_t> out(8192);
+  std::vector<uint8_t> out(8192);
   LIBBPF_OPTS(bpf_test_run_opts, options);
   options.data_in = packet.data(), options.data_size_in = uint32_t(packet.size());
   options.data_out = out.data(), options.data_size_out = uint32_t(out.size());
@@ -36,10 +37,8 @@ double quick(std::vector<double> samples) {
 }  // namespace
 
 bool takes_packets(const std::string& type) {
-  for (const char* t : {"xdp", "sched_cls", "sched_act", "socket_filter", "cgroup_skb", "lwt_in", "lwt_out",
-                        "lwt_xmit", "flow_dissector"})
-    if (type == t) return true;
-  return false;
+  const Takes input = takes(type);
+  return input == Takes::kPacket || input == Takes::kBuffer || input == Takes::kFlow;
 }
 
 // clone_redirect, probe_write_user, send_signal (_thread), sys_bpf, sys_close.

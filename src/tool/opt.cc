@@ -1,12 +1,10 @@
 // `epass opt`: options, and the way from input to output. opt_report.cc has the screen.
 
-#include <algorithm>
 #include <mutex>
 #include <thread>
 
 #include "base/format.h"
 #include "driver/files.h"
-#include "pass/pipeline.h"
 #include "passes/registry.h"
 #include "tool/command.h"
 #include "tool/opt_report.h"
@@ -102,16 +100,6 @@ Result<void> read_compile_options(const Arguments& arguments, Request& request) 
   return {};
 }
 
-Result<void> check_pass_name(const std::string& name) {
-  std::vector<std::string_view> names;
-  for (const PassInfo& pass : all_passes()) names.push_back(pass.name);
-  if (std::ranges::find(names, name) != names.end()) return {};
-  Error error{.message = format("`--remarks-filter`: no pass is called `{}`", name), .code = "unknown-pass"};
-  const std::string near = nearest_word(name, names);
-  error.help = near.empty() ? "`epass passes` lists them" : format("did you mean `{}`?", near);
-  return fail(std::move(error));
-}
-
 Result<void> read_files(const Arguments& arguments, Request& request) {
   if (arguments.inputs.empty()) return usage_error("no input is given", "`epass opt IN -o OUT`");
   if (arguments.inputs.size() > 1)
@@ -126,7 +114,8 @@ Result<void> read_files(const Arguments& arguments, Request& request) {
   if (!request.remark_passes.empty() && request.remarks.empty())
     return usage_error("`--remarks-filter` needs remarks", "add `--remarks FILE`");
   for (const std::string& pass : request.remark_passes)
-    if (auto known = check_pass_name(pass); !known) return fail(known.error());
+    if (auto known = driver::check_pass_name(all_passes(), "--remarks-filter", pass); !known)
+      return fail(known.error());
   if (arguments.has("offset-map") && !request.writes)
     return usage_error("`--offset-map` needs an output", "add `-o FILE`");
   request.wants_json = arguments.has("json");
