@@ -7,17 +7,16 @@
 // The register that was compared is there anyway. Only where the verifier knows the constant, too: pointers
 // that helpers return, or null, and numbers that cannot be pointers.
 
+#include "analysis/memory.h"
 #include "pass/pass.h"
 
 namespace epass {
 namespace {
 
-// Helpers that return a pointer to something, or null.
+// Whether a helper returns a pointer to something, or null.
 bool may_return_null(int64_t helper) {
-  constexpr int64_t kHelpers[] = {1, 98, 99, 107, 131, 156, 157, 195};
-  for (int64_t known : kHelpers)
-    if (helper == known) return true;
-  return false;
+  constexpr int64_t kListenerSock = 98, kSkcLookupTcp = 99;
+  return gives_memory(helper) || helper == kListenerSock || helper == kSkcLookupTcp;
 }
 
 bool is_known_after_test(const Function& fn, Value v, uint64_t constant) {

@@ -41,12 +41,7 @@ bpf::FunctionId function_named(const CompiledFile& file, std::string_view name) 
 class BackOff : public ::testing::Test {
  protected:
   void SetUp() override {
-    write_text(dir_ / "prog.c", kSource);
-    const std::string command =
-        "cd '" + dir_.path().string() +
-        "' && for c in clang-19 clang-14 clang; do command -v $c >/dev/null && exec $c -O2 -g "
-        "-target bpf -mcpu=v3 -c prog.c -o prog.o; done 2>/dev/null; exit 1";
-    if (std::system(command.c_str()) != 0) GTEST_SKIP() << "no clang with the BPF target";
+    if (!compile_bpf(dir_, kSource, "-mcpu=v3")) GTEST_SKIP() << "no clang with the BPF target";
     auto input = driver::read_input((dir_ / "prog.o").string());
     ASSERT_TRUE(input);
     input_ = std::move(*input);

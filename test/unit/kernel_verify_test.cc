@@ -22,12 +22,7 @@ char _license[] __attribute__((section("license"))) = "GPL";
 TEST(KernelVerify, StorageMapsHaveNoEntriesAndArraysHaveOne) {
   if (std::string why = kernel::why_no_bpf(); !why.empty()) GTEST_SKIP() << why;
   ScratchDirectory dir;
-  write_text(dir / "prog.c", kSource);
-  const std::string command =
-      "cd '" + dir.path().string() +
-      "' && for c in clang-19 clang-14 clang; do command -v $c >/dev/null && exec $c -O2 -g "
-      "-target bpf -c prog.c -o prog.o; done 2>/dev/null; exit 1";
-  if (std::system(command.c_str()) != 0) GTEST_SKIP() << "no clang with the BPF target";
+  if (!compile_bpf(dir, kSource)) GTEST_SKIP() << "no clang with the BPF target";
   Outcome o = run_epass({"verify", "prog.o", "--json"}, "", dir.path());
   EXPECT_EQ(o.status, 0) << o.out << o.err;
   EXPECT_NE(o.out.find(R"("accepted":true)"), std::string::npos) << o.out;

@@ -12,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 extern char** environ;
@@ -48,6 +49,21 @@ class ScratchDirectory {
  private:
   std::filesystem::path path_;
 };
+
+inline bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+// Compiles C to prog.o in the directory; false if no clang here makes BPF code of it.
+inline bool compile_bpf(const ScratchDirectory& dir, const std::string& source,
+                        const std::string& options = "") {
+  write_text(dir / "prog.c", source);
+  const std::string command =
+      "cd '" + dir.path().string() +
+      "' && for c in clang-19 clang-14 clang; do command -v $c >/dev/null && exec $c -O2 -g -target bpf " +
+      options + " -c prog.c -o prog.o; done 2>/dev/null; exit 1";
+  return std::system(command.c_str()) == 0;
+}
 
 struct Outcome {
   int status = -1;  // exit status, or 128 + signal

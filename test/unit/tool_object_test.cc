@@ -35,12 +35,7 @@ char _license[] __attribute__((section("license"))) = "GPL";
 class ToolObject : public ::testing::Test {
  protected:
   void SetUp() override {
-    write_text(dir_ / "prog.c", kSource);
-    const std::string command =
-        "cd '" + dir_.path().string() +
-        "' && for c in clang-19 clang-14 clang; do command -v $c >/dev/null && exec $c -O2 -g "
-        "-target bpf -mcpu=v3 -c prog.c -o prog.o; done 2>/dev/null; exit 1";
-    if (std::system(command.c_str()) != 0) GTEST_SKIP() << "no clang with the BPF target";
+    if (!compile_bpf(dir_, kSource, "-mcpu=v3")) GTEST_SKIP() << "no clang with the BPF target";
   }
   Outcome epass(std::vector<std::string> words) { return run_epass(words, "", dir_.path()); }
   ScratchDirectory dir_;

@@ -3,21 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include "assembled.h"
 #include "bpf/assemble.h"
 #include "object/dump.h"
 #include "vm/jit.h"
 
 namespace epass::vm {
 namespace {
-
-bpf::Program assembled(const std::string& text) {
-  auto assembly = bpf::assemble(text);
-  auto insns = assembly ? bpf::flat_code(*assembly) : fail(assembly.error());
-  EXPECT_TRUE(insns.has_value()) << insns.error().message << " line " << insns.error().where.line;
-  auto program = insns ? object::split_flat(std::move(*insns), "test") : fail(insns.error());
-  EXPECT_TRUE(program.has_value());
-  return program ? std::move(*program) : bpf::Program();
-}
 
 std::string run(const Executable& executable, bool compiled, uint64_t budget) {
   Machine machine(executable, {.budget = budget});

@@ -6,21 +6,13 @@
 
 #include <cstring>
 
+#include "assembled.h"
 #include "bpf/assemble.h"
 #include "object/dump.h"
 #include "vm/jit.h"
 
 namespace epass::vm {
 namespace {
-
-bpf::Program assembled(std::string_view text) {
-  auto assembly = bpf::assemble(text);
-  auto insns = assembly ? bpf::flat_code(*assembly) : fail(assembly.error());
-  EXPECT_TRUE(insns.has_value()) << insns.error().message << " line " << insns.error().where.line;
-  auto program = insns ? object::split_flat(std::move(*insns), "test") : fail(insns.error());
-  EXPECT_TRUE(program.has_value());
-  return program ? std::move(*program) : bpf::Program();
-}
 
 using SetUp = std::function<std::vector<uint64_t>(Machine&)>;
 
