@@ -14,22 +14,20 @@ namespace epass::driver {
 namespace {
 
 #define TIDY "simplify-cfg,const-prop,simplify,immediates,simplify-params,dce,simplify-cfg"
-#define MORE "fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-cfg"
 
 // Each goes on from the best so far. Constants are pooled last: `immediates` would undo it.
 constexpr const char* kFew[] = {
     "copy-prop," TIDY,        "edge-values,copy-prop," TIDY, "pool-constants(uses=3)",
     "pool-constants(uses=2)", "pool-constants(uses=1)",
 };
-// What the search draws its sequences from.
+// What the search draws its sequences from; `tidy` is what the levels run after such passes.
 constexpr const char* kSteps[] = {
-    "copy-prop," TIDY,         "edge-values," TIDY,      "early-cse," MORE,        "fold-offsets," MORE,
-    "fold-params," MORE,       "merge-stores,dce",       "dead-stores,dce",        "merge-tails," MORE,
-    "combine-loads," MORE,     "pool-constants(uses=2)", "pool-constants(uses=1)", "immediates,dce",
-    "const-prop,simplify,dce", "promote-slots," MORE,
+    "copy-prop," TIDY,         "edge-values," TIDY,      "early-cse,tidy",         "fold-offsets,tidy",
+    "fold-params,tidy",        "merge-stores,dce",       "dead-stores,dce",        "merge-tails,tidy",
+    "combine-loads,tidy",      "pool-constants(uses=2)", "pool-constants(uses=1)", "immediates,dce",
+    "const-prop,simplify,dce", "promote-slots,tidy",
 };
 #undef TIDY
-#undef MORE
 
 constexpr int kSearchSteps = 120;
 // Records that the ways of a search may compile together: a function of 10,000 gets 100 of them.
@@ -132,7 +130,10 @@ class Contest {
 };
 
 std::vector<Stage> stages_of(const char* text) {
-  auto stages = parse_pipeline(text, {.passes = all_passes(), .level = level_pipeline});
+  constexpr auto named = [](std::string_view word) {
+    return word == "tidy" ? tidy_pipeline() : level_pipeline(word);
+  };
+  auto stages = parse_pipeline(text, {.passes = all_passes(), .level = named});
   EPASS_CHECK(stages.has_value(), "a way of the compiler names no passes");
   return std::move(*stages);
 }

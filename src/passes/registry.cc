@@ -30,10 +30,14 @@ constexpr const char* kO1 = "promote-slots," TIDY;
 constexpr const char* kO2 = O2("merge-stores", "roll-loops(trips=3)");
 constexpr const char* kOs = O2("merge-stores(keys=yes)", "roll-loops") ",roll-stores," TIDY;
 
+constexpr const char* kTidy = TIDY;
+
 #undef O2
 #undef TIDY
 
 }  // namespace
+
+const char* tidy_pipeline() { return kTidy; }
 
 const char* level_pipeline(std::string_view level) {
   if (level == "O0") return "";
