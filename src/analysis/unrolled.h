@@ -25,7 +25,7 @@ struct Carried {
   Value initial = {}, made = {};
 };
 
-// A constant or stack address that is greater by `step` in each copy than in the one before.
+// A constant that is greater by `step` in each copy than in the one before.
 struct Progression {
   Inst inst = {};
   int64_t step = 0;

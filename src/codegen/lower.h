@@ -12,8 +12,6 @@ struct LowerOptions {
   // Give each value its home wherever that is possible and keep the input's encodings: an untouched function
   // comes out as it went in.
   bool keep_homes = true;
-  // What the function was, to compare with; null where there is nothing.
-  const bpf::Function* input = nullptr;
   bool tidy = false;                  // use what registers hold already: codegen/tidy.h
   int registers = 10;                 // how many of r0-r9 may hold values, 4 to 10: for tests
   int stack_limit = bpf::kStackSize;  // bytes that the function's frame may take

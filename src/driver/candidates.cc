@@ -72,12 +72,13 @@ double time_of(const bpf::NewCode& code) {
 
 class Contest {
  public:
-  Contest(const Symbols& symbols, const LowerOptions& options, const Selection& selection)
-      : symbols_(symbols), options_(options), selection_(selection) {
-    if (!options.input) return;
-    insns_in_ = uint32_t(options.input->insns.size());
-    x86_in_ = bpf::x86_size(options.input->insns, options.input->attachments);
-  }
+  Contest(const bpf::Function& in, const Symbols& symbols, const LowerOptions& options,
+          const Selection& selection)
+      : symbols_(symbols),
+        options_(options),
+        selection_(selection),
+        insns_in_(uint32_t(in.insns.size())),
+        x86_in_(in.insns.empty() ? 0 : bpf::x86_size(in.insns, in.attachments)) {}
 
   // Lowers it, and keeps it if it is better than what there is. `fn` stays as it is.
   bool enter(Function&& fn, bool keep_homes = true) {
@@ -122,7 +123,7 @@ class Contest {
   const Symbols& symbols_;
   const LowerOptions& options_;
   const Selection& selection_;
-  uint32_t insns_in_ = 0, x86_in_ = 0;
+  const uint32_t insns_in_, x86_in_;
   Function best_;
   std::optional<bpf::NewCode> best_code_;
   std::optional<Error> error_;
@@ -183,11 +184,11 @@ double cost_of(const bpf::NewCode& code, Objective objective, uint32_t insns_in,
   }
 }
 
-Result<bpf::NewCode> lower_best(Function&& fn, const Symbols& symbols, const LowerOptions& options,
-                                const Selection& selection) {
+Result<bpf::NewCode> lower_best(Function&& fn, const bpf::Function& in, const Symbols& symbols,
+                                const LowerOptions& options, const Selection& selection) {
   if (selection.effort == Effort::kNone || fn.insts.size() > kMostInsts) return lower(std::move(fn), options);
   const uint64_t size = fn.insts.size();
-  Contest contest(symbols, options, selection);
+  Contest contest(in, symbols, options, selection);
   Function first = fn;
   contest.enter(std::move(fn), options.keep_homes);
   if (!contest.has_code()) contest.enter(std::move(first), false);

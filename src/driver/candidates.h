@@ -30,9 +30,9 @@ struct Selection {
 // What code costs under an objective: less is better. `insns_in` and `x86_in` are the input's, or 0.
 double cost_of(const bpf::NewCode& code, Objective objective, uint32_t insns_in, uint32_t x86_in);
 
-// Lowers `fn`, which has been through its passes, in several ways. The result does not depend on anything but
-// its arguments. Errors: those of the first way, if no other has a result either.
-Result<bpf::NewCode> lower_best(Function&& fn, const Symbols& symbols, const LowerOptions& options,
-                                const Selection& selection);
+// Lowers `fn`, which was `in` and has been through its passes, in several ways. The result does not depend on
+// anything but its arguments. Errors: those of the first way, if no other has a result either.
+Result<bpf::NewCode> lower_best(Function&& fn, const bpf::Function& in, const Symbols& symbols,
+                                const LowerOptions& options, const Selection& selection);
 
 }  // namespace epass::driver

@@ -61,9 +61,7 @@ class Worker {
       return fail(done.error());
     if (options_.want_ir) out.ir = *fn;
     if (options_.want_code) {
-      LowerOptions lower_options = lower_options_;
-      if (!in.insns.empty()) lower_options.input = &in;
-      Result<bpf::NewCode> code = stages_.lower(std::move(*fn), lower_options);
+      Result<bpf::NewCode> code = stages_.lower(std::move(*fn), in, lower_options_);
       if (!code) return fail(code.error());
       if (auto sound = check_records(*code, in); !sound) return sound;
       const bool needed = bpf::isa_of(in.insns) > lower_options_.isa;

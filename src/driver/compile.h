@@ -34,7 +34,8 @@ struct CompileOptions {
 struct Stages {
   std::function<Result<Function>(const bpf::Program&, bpf::FunctionId, const CallFacts&)> lift = {};
   std::function<Result<void>(Function&, const Symbols&, bpf::Isa)> optimize = {};
-  std::function<Result<bpf::NewCode>(Function&&, const LowerOptions&)> lower = {};
+  // The second is what the function was; without code if it comes from text.
+  std::function<Result<bpf::NewCode>(Function&&, const bpf::Function&, const LowerOptions&)> lower = {};
 };
 
 struct FunctionOutcome {

@@ -118,8 +118,8 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
       .optimize = [&](Function& fn, const Symbols& symbols,
                       bpf::Isa isa) { return pipeline->run(fn, symbols, isa); },
       .lower =
-          [&](Function&& fn, const LowerOptions& lower_options) {
-            return lower_best(std::move(fn), file.program().symbols, lower_options, compile.selection);
+          [&](Function&& fn, const bpf::Function& in, const LowerOptions& lower_options) {
+            return lower_best(std::move(fn), in, file.program().symbols, lower_options, compile.selection);
           },
   };
   auto compiled = compile_program(file.program(), compile, stages);

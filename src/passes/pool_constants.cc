@@ -24,8 +24,7 @@ class Pool {
     for (Block b : fn_.all_blocks()) {
       for (Inst i : fn_.insts_of(b)) {
         const InstData& d = fn_.insts[i];
-        if (d.op == Opcode::CallHelper || d.op == Opcode::CallKfunc || d.op == Opcode::CallFunc ||
-            d.op == Opcode::CallX || d.op == Opcode::LdAbs || d.op == Opcode::LdInd) {
+        if (clobbers_registers(d.op)) {
           flush();
           continue;
         }

@@ -62,8 +62,8 @@ class Judge {
   // Then nothing may go round in memory.
   bool is_frame_full() const { return fn_.slots.size() && fn_.slots[Slot{0}].place <= -bpf::kStackSize; }
 
-  // The verifier takes only one kind of pointer at an instruction, and our own analyses do not follow
-  // addresses of the stack through parameters.
+  // The verifier takes only one kind of pointer at an instruction, and our own analyses know of an
+  // address of the stack in a parameter only how low it may be.
   bool may_join(Value a, Value b) const {
     for (Value v : {a, b})
       if (fn_.is(v, Opcode::Undef) || fn_.is(v, Opcode::Symbol) ||

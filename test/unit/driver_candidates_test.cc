@@ -39,8 +39,8 @@ bpf::NewCode compile(const bpf::Program& program, Selection selection) {
   EXPECT_TRUE(stages);
   Counters counters;
   EXPECT_TRUE(run_pipeline(*fn, *stages, program.symbols, bpf::Isa::kV3, counters, {}));
-  const LowerOptions options{.input = &program.functions[bpf::FunctionId{0}], .tidy = true};
-  auto code = lower_best(std::move(*fn), program.symbols, options, selection);
+  const bpf::Function& in = program.functions[bpf::FunctionId{0}];
+  auto code = lower_best(std::move(*fn), in, program.symbols, {.tidy = true}, selection);
   EXPECT_TRUE(code);
   return std::move(*code);
 }
