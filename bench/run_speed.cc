@@ -24,6 +24,7 @@
 #include "judge/judge.h"
 #include "judge/world.h"
 #include "kernel/run_time.h"
+#include "kernel/test_run.h"
 #include "kernel/verify.h"
 
 namespace epass::bench {

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/format.h"
+#include "kernel/test_run.h"
 
 namespace epass::kernel {
 namespace {
@@ -186,17 +187,6 @@ std::string difference(const Record& a, const Record& b, std::optional<uint64_t>
 }
 
 }  // namespace
-
-Takes takes(const std::string& type) {
-  if (type == "xdp") return Takes::kPacket;
-  if (type == "flow_dissector") return Takes::kFlow;
-  if (type == "raw_tracepoint") return Takes::kTracepoint;
-  if (type == "syscall") return Takes::kSyscall;
-  for (const char* t :
-       {"sched_cls", "sched_act", "socket_filter", "cgroup_skb", "lwt_in", "lwt_out", "lwt_xmit"})
-    if (type == t) return Takes::kBuffer;
-  return Takes::kNothing;
-}
 
 Result<std::vector<Agreement>> agree(const AgreeOptions& options) {
   const OneProcessor one;

@@ -12,10 +12,6 @@
 
 namespace epass::kernel {
 
-// What a type of programs takes as its input, if the kernel test-runs it.
-enum class Takes : uint8_t { kNothing, kPacket, kBuffer, kFlow, kTracepoint, kSyscall };
-Takes takes(const std::string& type);
-
 // The packet, or the bytes of the context of types that get no packet.
 using RunInput = std::vector<uint8_t>;
 
@@ -41,7 +37,7 @@ struct AgreeOptions {
   using Load = std::function<Result<std::vector<Verdict>>(const VerifyOptions&)>;
   Load first = {}, second = {};
   std::function<bool(const std::string&)> wanted = {};  // program names; empty: all
-  bool harmless = true;  // not acts_on_the_machine (run_time.h): else nothing runs
+  bool harmless = true;  // not acts_on_the_machine (test_run.h): else nothing runs
   // From half of them on, arrays hold other values than the object gives them.
   std::function<std::vector<RunInput>(const Verdict&)> inputs = {};
 };

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "kernel/agree.h"
 #include "kernel/load.h"
 
 namespace epass::kernel {
@@ -35,21 +34,6 @@ double quick(std::vector<double> samples) {
 }
 
 }  // namespace
-
-bool takes_packets(const std::string& type) {
-  const Takes input = takes(type);
-  return input == Takes::kPacket || input == Takes::kBuffer || input == Takes::kFlow;
-}
-
-// clone_redirect, probe_write_user, send_signal (_thread), sys_bpf, sys_close.
-bool acts_on_the_machine(const bpf::Program& program) {
-  for (uint32_t n = 0; n < program.functions.size(); ++n)
-    for (bpf::Insn insn : program.functions[bpf::FunctionId{n}].insns)
-      if (insn.code == bpf::kCodeCall && insn.src() == bpf::kHelperCall)
-        for (int32_t id : {13, 36, 109, 117, 166, 168})
-          if (insn.imm == id) return true;
-  return false;
-}
 
 Fd load_empty(const std::string& type) {
   const bpf::Insn insns[] = {{.code = 0xb7, .regs = 0, .off = 0, .imm = 1}, {.code = 0x95}};

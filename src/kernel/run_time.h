@@ -12,10 +12,6 @@ namespace epass::kernel {
 
 using Packet = std::vector<uint8_t>;
 
-// Whether programs of this type can be test-run with a packet, many times.
-bool takes_packets(const std::string& type);
-// Whether it calls helpers that reach beyond the run: signals, writes to other memory, packets sent.
-bool acts_on_the_machine(const bpf::Program& program);
 // A program of this type that only returns; none where the kernel takes none.
 Fd load_empty(const std::string& type);
 

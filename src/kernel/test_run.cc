@@ -9,6 +9,32 @@
 
 namespace epass::kernel {
 
+Takes takes(const std::string& type) {
+  if (type == "xdp") return Takes::kPacket;
+  if (type == "flow_dissector") return Takes::kFlow;
+  if (type == "raw_tracepoint") return Takes::kTracepoint;
+  if (type == "syscall") return Takes::kSyscall;
+  for (const char* t :
+       {"sched_cls", "sched_act", "socket_filter", "cgroup_skb", "lwt_in", "lwt_out", "lwt_xmit"})
+    if (type == t) return Takes::kBuffer;
+  return Takes::kNothing;
+}
+
+bool takes_packets(const std::string& type) {
+  const Takes input = takes(type);
+  return input == Takes::kPacket || input == Takes::kBuffer || input == Takes::kFlow;
+}
+
+// clone_redirect, probe_write_user, send_signal (_thread), sys_bpf, sys_close.
+bool acts_on_the_machine(const bpf::Program& program) {
+  for (uint32_t n = 0; n < program.functions.size(); ++n)
+    for (bpf::Insn insn : program.functions[bpf::FunctionId{n}].insns)
+      if (insn.code == bpf::kCodeCall && insn.src() == bpf::kHelperCall)
+        for (int32_t id : {13, 36, 109, 117, 166, 168})
+          if (insn.imm == id) return true;
+  return false;
+}
+
 TestRun test_run(int program, const TestInput& input) {
   constexpr int kNotSupported = 524;  // ENOTSUPP
   TestRun out;

@@ -5,8 +5,17 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "bpf/program.h"
 
 namespace epass::kernel {
+
+// What a type of programs takes as its input, if the kernel test-runs it.
+enum class Takes : uint8_t { kNothing, kPacket, kBuffer, kFlow, kTracepoint, kSyscall };
+Takes takes(const std::string& type);
+// Whether programs of this type can be test-run with a packet, many times.
+bool takes_packets(const std::string& type);
+// Whether it calls helpers that reach beyond the run: signals, writes to other memory, packets sent.
+bool acts_on_the_machine(const bpf::Program& program);
 
 struct TestInput {
   Bytes packet = {};   // xdp and socket buffers

@@ -9,7 +9,7 @@
 #include "judge/inputs.h"
 #include "judge/world.h"
 #include "kernel/agree.h"
-#include "kernel/run_time.h"
+#include "kernel/test_run.h"
 #include "tool/compare.h"
 #include "tool/json.h"
 #include "tool/opt_report.h"

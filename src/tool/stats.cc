@@ -13,6 +13,7 @@
 #include "judge/judge.h"
 #include "judge/world.h"
 #include "kernel/run_time.h"
+#include "kernel/test_run.h"
 #include "kernel/verify.h"
 #include "tool/command.h"
 #include "tool/opt_report.h"

@@ -2,7 +2,7 @@
 
 #include "base/format.h"
 #include "kernel/agree.h"
-#include "kernel/run_time.h"
+#include "kernel/test_run.h"
 #include "object/object.h"
 
 namespace epass {
