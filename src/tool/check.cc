@@ -4,7 +4,6 @@
 
 #include "base/format.h"
 #include "driver/compile.h"
-#include "driver/files.h"
 #include "driver/input.h"
 #include "tool/command.h"
 #include "tool/json.h"
@@ -101,13 +100,8 @@ int run_check(Job& job) {
     if (count.faults) status = kNo;
     if (!arguments.has("json") && !job.ui.quiet) job.ui.report(summary(path, count));
   }
-  if (arguments.get("json").empty()) {
-    job.ui.output(json);
-    return status;
-  }
-  auto done =
-      driver::write_file(arguments.get("json"), {reinterpret_cast<const uint8_t*>(json.data()), json.size()});
-  return done ? status : job.fail(done.error());
+  if (auto written = job.write_json(json); !written) return job.fail(written.error());
+  return status;
 }
 
 }  // namespace epass::tool

@@ -25,6 +25,8 @@ struct Job {
   int fail_in_option(Error error, const std::string& option, const std::string& value);
   // The same for an error that may be in the option, in the text of the input, or elsewhere.
   int fail_in_text(Error error, const std::string& option, const std::string& value, std::string_view input);
+  // Puts an answer of JSON lines where --json says: a file, or the screen; nowhere if it was not asked for.
+  Result<void> write_json(const std::string& json);
 };
 
 struct Command {

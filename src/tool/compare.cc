@@ -8,7 +8,6 @@
 
 #include "base/format.h"
 #include "driver/compile.h"
-#include "driver/files.h"
 #include "driver/listing.h"
 #include "driver/places.h"
 #include "judge/inputs.h"
@@ -199,15 +198,6 @@ std::string cut(std::string text, size_t width) {
   return text + std::string(width - text.size(), ' ');
 }
 
-Result<void> write_json(Job& job, const std::string& json) {
-  if (!job.arguments.has("json")) return {};
-  const std::string path = job.arguments.get("json");
-  if (!path.empty())
-    return driver::write_file(path, {reinterpret_cast<const uint8_t*>(json.data()), json.size()});
-  job.ui.output(json);
-  return {};
-}
-
 int run_compare(Job& job) {
   const Arguments& arguments = job.arguments;
   if (arguments.inputs.size() != 2)
@@ -253,7 +243,7 @@ int run_compare(Job& job) {
     if (pair.verdict.difference) report_difference(job, pair, *a, *b, first_code, second_code);
   }
   if (!arguments.has("json") && !job.ui.quiet) job.ui.report(summary(*pairs, settings->seed));
-  if (auto written = write_json(job, json); !written) return job.fail(written.error());
+  if (auto written = job.write_json(json); !written) return job.fail(written.error());
   return differ ? kNo : kDone;
 }
 

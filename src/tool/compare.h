@@ -11,8 +11,6 @@ namespace epass::tool {
 
 // As wide as that, with ".." where it was too long.
 std::string cut(std::string text, size_t width);
-// To where --json says, if it is there.
-Result<void> write_json(Job& job, const std::string& json);
 
 // `--engine kernel`: both by BPF_PROG_TEST_RUN.
 int compare_in_kernel(Job& job, const driver::CodeFile& a, const driver::CodeFile& b,

@@ -138,7 +138,7 @@ int compare_in_kernel(Job& job, const driver::CodeFile& a, const driver::CodeFil
                        : "`epass compare --engine interp` makes the input small and traces both";
     job.diagnostics.add(d);
   }
-  if (auto written = write_json(job, json); !written) return job.fail(written.error());
+  if (auto written = job.write_json(json); !written) return job.fail(written.error());
   if (!compared && !different) {
     Error error{.message = "the kernel can run no program of it", .code = "test-run"};
     error.where.object = a.name;

@@ -18,6 +18,15 @@ int Job::fail(const Error& error) {
   return usage ? kUsage : kNo;
 }
 
+Result<void> Job::write_json(const std::string& json) {
+  if (!arguments.has("json")) return {};
+  const std::string path = arguments.get("json");
+  if (!path.empty())
+    return driver::write_file(path, {reinterpret_cast<const uint8_t*>(json.data()), json.size()});
+  ui.output(json);
+  return {};
+}
+
 int Job::fail_in_option(Error error, const std::string& option, const std::string& value) {
   if (error.where.column < 1) return fail(error);
   error.where.object = option;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/format.h"
-#include "driver/files.h"
 #include "passes/registry.h"
 #include "tool/command.h"
 #include "tool/json.h"
@@ -75,20 +74,6 @@ std::string help_on_pass(std::string_view name) {
   return "";
 }
 
-namespace {
-
-int write_json(Job& job, const std::string& text) {
-  const std::string path = job.arguments.get("json");
-  if (path.empty()) {
-    job.ui.output(text);
-    return kDone;
-  }
-  auto done = driver::write_file(path, {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-  return done ? static_cast<int>(kDone) : job.fail(done.error());
-}
-
-}  // namespace
-
 int run_passes(Job& job) {
   if (!job.arguments.inputs.empty())
     return job.fail(
@@ -101,17 +86,20 @@ int run_passes(Job& job) {
     if (job.arguments.has("json")) {
       JsonLine line;
       line.number("schema", 1).text("level", "O" + levels[*level]).text("pipeline", pipeline);
-      return write_json(job, line.line());
+      auto written = job.write_json(line.line());
+      return written ? static_cast<int>(kDone) : job.fail(written.error());
     }
     job.ui.output(format("{}\n", pipeline.empty() ? "(none: lift and lower alone)" : pipeline));
-    if (*level == 3) job.ui.output("the same as -O2: it has no search of its own yet\n");
+    if (*level == 3)
+      job.ui.output("the same as -O2; more sequences are tried after them (docs/cost-model.md)\n");
     return kDone;
   }
   if (!job.arguments.has("json")) {
     job.ui.output(table());
     return kDone;
   }
-  return write_json(job, json_lines());
+  auto written = job.write_json(json_lines());
+  return written ? static_cast<int>(kDone) : job.fail(written.error());
 }
 
 }  // namespace epass::tool

@@ -345,13 +345,8 @@ int run_execute(Job& job) {
     if (!(*selected)[i] || !file->program().functions[id].is_entry) continue;
     status = std::max(status, run_program(job, *file, id, *options, json, go_on));
   }
-  if (arguments.get("json").empty()) {
-    job.ui.output(json);
-    return status;
-  }
-  auto done =
-      driver::write_file(arguments.get("json"), {reinterpret_cast<const uint8_t*>(json.data()), json.size()});
-  return done ? status : job.fail(done.error());
+  if (auto written = job.write_json(json); !written) return job.fail(written.error());
+  return status;
 }
 
 }  // namespace epass::tool

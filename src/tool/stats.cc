@@ -217,13 +217,8 @@ int run_stats(Job& job) {
   if (!arguments.get("html").empty())
     if (auto done = driver::write_file(arguments.get("html"), bytes_of(stats_page(*stats))); !done)
       return job.fail(done.error());
-  const std::string json = stats_json(*stats);
-  if (!arguments.get("json").empty())
-    if (auto done = driver::write_file(arguments.get("json"), bytes_of(json)); !done)
-      return job.fail(done.error());
-  if (arguments.has("json") && arguments.get("json").empty())
-    job.ui.output(json);
-  else if (!job.ui.quiet)
+  if (auto written = job.write_json(stats_json(*stats)); !written) return job.fail(written.error());
+  if (!job.ui.quiet && (!arguments.has("json") || !arguments.get("json").empty()))
     job.ui.report(stats_screen(*stats, job.ui));
   const bool lost = std::ranges::any_of(stats->rows, [](const StatsRow& row) {
     return row.a.accepted == std::optional(true) && row.b.accepted == std::optional(false);

@@ -181,12 +181,7 @@ int run_verify(Job& job) {
     if (!done) job.diagnostics.error(done.error());
     if (!done || *done != kDone) status = kNo;
   }
-  if (arguments.has("json") && arguments.get("json").empty()) job.ui.output(json);
-  if (!arguments.get("json").empty()) {
-    auto done = driver::write_file(arguments.get("json"),
-                                   {reinterpret_cast<const uint8_t*>(json.data()), json.size()});
-    if (!done) return job.fail(done.error());
-  }
+  if (auto written = job.write_json(json); !written) return job.fail(written.error());
   if (status != kDone)
     if (std::string why = kernel::why_no_bpf(); !why.empty()) job.diagnostics.error(permission_error(why));
   return status;

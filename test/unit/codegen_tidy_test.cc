@@ -19,21 +19,29 @@ constexpr uint8_t kStoreX = bpf::kStx | bpf::kMem | bpf::kDw, kStoreK = bpf::kSt
                   kLoad = bpf::kLdx | bpf::kMem | bpf::kDw;
 constexpr Insn kLeave = make_insn(bpf::kCodeExit, 0, 0, 0, 0);
 
-// Compiles without passes and runs both: the same result, and this code.
+// Compiles without passes.
+bpf::NewCode tidied(const bpf::Program& program) {
+  auto fn = lift(program, bpf::FunctionId{0}, analyze_calls(program));
+  EXPECT_TRUE(fn);
+  auto code = fn ? lower(*fn, {.isa = bpf::Isa::kV4, .tidy = true}) : fail(fn.error());
+  EXPECT_TRUE(code);
+  return code ? std::move(*code) : bpf::NewCode();
+}
+
+vm::Outcome run(const bpf::Program& program, const bpf::NewCode& code, const vm::Input& input) {
+  return vm::run(vm::with_code(program, {{bpf::FunctionId{0}, code}}), bpf::FunctionId{0}, input);
+}
+
+// Runs both: the same result, and this code.
 void expect_tidied(std::vector<Insn> before, const std::vector<Insn>& expected) {
   auto program = object::split_flat(before, "test");
   ASSERT_TRUE(program);
-  auto fn = lift(*program, bpf::FunctionId{0}, analyze_calls(*program));
-  ASSERT_TRUE(fn);
-  auto code = lower(*fn, {.isa = bpf::Isa::kV4, .tidy = true});
-  ASSERT_TRUE(code);
-  EXPECT_EQ(code->insns, expected);
-  EXPECT_EQ(code->origin.size(), code->insns.size());
+  const bpf::NewCode code = tidied(*program);
+  EXPECT_EQ(code.insns, expected);
+  EXPECT_EQ(code.origin.size(), code.insns.size());
   const vm::Input input{.packet = {1, 2, 3, 4, 5, 6, 7, 8}};
   const vm::Outcome old = vm::run(*program, bpf::FunctionId{0}, input);
-  const vm::Outcome now =
-      vm::run(vm::with_code(*program, {{bpf::FunctionId{0}, *code}}), bpf::FunctionId{0}, input);
-  EXPECT_EQ(vm::difference(old, now), "");
+  EXPECT_EQ(vm::difference(old, run(*program, code, input)), "");
 }
 
 TEST(Tidy, AConstantThatARegisterHoldsIsUsedFromThere) {
@@ -97,13 +105,7 @@ TEST(Tidy, LoopsForgetWhatTheLastRoundComputed) {
                                   kLeave};
   auto program = object::split_flat(code, "test");
   ASSERT_TRUE(program);
-  auto fn = lift(*program, bpf::FunctionId{0}, analyze_calls(*program));
-  ASSERT_TRUE(fn);
-  auto out = lower(*fn, {.isa = bpf::Isa::kV4, .tidy = true});
-  ASSERT_TRUE(out);
-  const vm::Outcome now =
-      vm::run(vm::with_code(*program, {{bpf::FunctionId{0}, *out}}), bpf::FunctionId{0}, {});
-  EXPECT_EQ(now.r0, 25u);
+  EXPECT_EQ(run(*program, tidied(*program), {}).r0, 25u);
 }
 
 }  // namespace
