@@ -130,7 +130,7 @@ class Assigner {
   }
 
   void assign_homes() {
-    if (!options_.keep_homes) return;
+    if (options_.homes != Homes::kKept) return;
     std::vector<std::vector<Occupancy::Entry>> claims(10);
     auto current = [](VReg) { return true; };
     for (uint32_t n = 0; n < mf_.vregs.size(); ++n) {
@@ -169,7 +169,8 @@ class Assigner {
 
   Result<void> place(VReg v) {
     const VRegData& reg = mf_.reg(v);
-    int order[12], count = 0;
+    int order[13], count = 0;
+    if (is_register(reg.hint) && options_.homes == Homes::kLast) order[count++] = reg.hint;
     if (Home{reg.home}.is_reg() && reg.home < 10) order[count++] = reg.home;
     if (is_register(reg.hint)) order[count++] = reg.hint;
     for (int r = 0; r < 10; ++r) order[count++] = r;

@@ -11,6 +11,7 @@ static Result<bpf::NewCode> finish(Result<MFunction> mf, const LowerOptions& opt
   if (!mf) return fail(mf.error());
   compute_live_segments(*mf);
   if (auto ok = assign_locations(*mf, options); !ok) return fail(ok.error());
+  if (options.tidy) forget_idle_constants(*mf);
   return emit(*mf, options);
 }
 

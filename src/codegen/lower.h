@@ -7,11 +7,16 @@
 
 namespace epass {
 
+// What the registers that values had in the input are worth.
+enum class Homes : uint8_t {
+  kKept,       // wherever possible, encodings of constants too: an untouched function comes out as it went in
+  kPreferred,  // when a value's turn comes, its home is tried first; constants are made where they are used
+  kLast,       // what spares a move is tried before the home
+};
+
 struct LowerOptions {
   bpf::Isa isa = bpf::Isa::kV3;
-  // Give each value its home wherever that is possible and keep the input's encodings: an untouched function
-  // comes out as it went in.
-  bool keep_homes = true;
+  Homes homes = Homes::kKept;
   bool tidy = false;                  // use what registers hold already: codegen/tidy.h
   int registers = 10;                 // how many of r0-r9 may hold values, 4 to 10: for tests
   int stack_limit = bpf::kStackSize;  // bytes that the function's frame may take

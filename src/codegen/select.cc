@@ -70,7 +70,7 @@ void Selector::describe_remat(VRegData& reg, const InstData& d) {
   }
   reg.remat = static_cast<uint32_t>(mf_.remats.size());
   mf_.remats.push_back(r);
-  if (!Home{reg.home}.is_reg() || !options_.keep_homes) {
+  if (!Home{reg.home}.is_reg() || options_.homes != Homes::kKept) {
     reg.loc = kRemat;
     if (r.kind == Remat::kConst && r.core == kNoCore) mf_.remats.back().form = Form::kNatural;
   }

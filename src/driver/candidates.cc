@@ -16,9 +16,17 @@ namespace {
 #define TIDY "simplify-cfg,const-prop,simplify,immediates,simplify-params,dce,simplify-cfg"
 
 // Each goes on from the best so far. Constants are pooled last: `immediates` would undo it.
-constexpr const char* kFew[] = {
-    "copy-prop," TIDY,        "edge-values,copy-prop," TIDY, "pool-constants(uses=3)",
-    "pool-constants(uses=2)", "pool-constants(uses=1)",
+struct Way {
+  const char* passes;
+  Homes homes = Homes::kKept;
+};
+constexpr Way kFew[] = {
+    {"copy-prop," TIDY},
+    {"edge-values,copy-prop," TIDY},
+    {"edge-values,copy-prop," TIDY, Homes::kLast},
+    {"pool-constants(uses=3)"},
+    {"pool-constants(uses=2)"},
+    {"pool-constants(uses=1)"},
 };
 // What the search draws its sequences from; `tidy` is what the levels run after such passes.
 constexpr const char* kSteps[] = {
@@ -81,9 +89,9 @@ class Contest {
         x86_in_(in.insns.empty() ? 0 : bpf::x86_size(in.insns, in.attachments)) {}
 
   // Lowers it, and keeps it if it is better than what there is. `fn` stays as it is.
-  bool enter(Function&& fn, bool keep_homes = true) {
+  bool enter(Function&& fn, Homes homes = Homes::kKept) {
     LowerOptions options = options_;
-    options.keep_homes = keep_homes;
+    options.homes = homes;
     Result<bpf::NewCode> code = lower(fn, options);
     if (!code) {
       if (!best_code_ && !error_) error_ = code.error();
@@ -98,7 +106,7 @@ class Contest {
   }
 
   // The best so far through these passes.
-  bool try_passes(std::span<const Stage> stages, bool keep_homes = true) {
+  bool try_passes(std::span<const Stage> stages, Homes homes = Homes::kKept) {
     Function fn = best_;
     Counters counters;
     bool changed = false;
@@ -109,9 +117,9 @@ class Contest {
     if (selection_.filter)
       hooks.may_run = [&](const PassInfo& pass) { return (*selection_.filter)(fn, pass); };
     if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return false;
-    return enter(std::move(fn), keep_homes);
+    return enter(std::move(fn), homes);
   }
-  bool try_without_homes() { return enter(Function(best_), false); }
+  bool try_homes(Homes homes) { return enter(Function(best_), homes); }
 
   bool has_code() const { return best_code_.has_value(); }
   Result<bpf::NewCode> take() {
@@ -143,7 +151,6 @@ void search(Contest& contest, uint64_t size) {
   std::vector<std::vector<Stage>> steps;
   for (const char* text : kSteps) steps.push_back(stages_of(text));
   const uint64_t most = std::clamp<uint64_t>(kSearchWork / std::max<uint64_t>(size, 1), 8, kSearchSteps);
-  contest.try_without_homes();
   uint64_t x = 0x9e3779b97f4a7c15;
   auto next = [&](size_t bound) {
     x ^= x << 13, x ^= x >> 7, x ^= x << 17;
@@ -156,7 +163,7 @@ void search(Contest& contest, uint64_t size) {
       const auto& step = steps[next(steps.size())];
       sequence.insert(sequence.end(), step.begin(), step.end());
     }
-    contest.try_passes(sequence, n < steps.size() || next(4) != 0);
+    contest.try_passes(sequence, n < steps.size() ? Homes::kKept : Homes(next(3)));
   }
 }
 
@@ -190,15 +197,17 @@ Result<bpf::NewCode> lower_best(Function&& fn, const bpf::Function& in, const Sy
   const uint64_t size = fn.insts.size();
   Contest contest(in, symbols, options, selection);
   Function first = fn;
-  contest.enter(std::move(fn), options.keep_homes);
-  if (!contest.has_code()) contest.enter(std::move(first), false);
+  contest.enter(std::move(fn), options.homes);
+  if (!contest.has_code()) contest.enter(std::move(first), Homes::kPreferred);
   if (!contest.has_code()) return contest.take();
   static const std::vector<std::vector<Stage>> kWays = [] {
     std::vector<std::vector<Stage>> ways;
-    for (const char* text : kFew) ways.push_back(stages_of(text));
+    for (const Way& way : kFew) ways.push_back(stages_of(way.passes));
     return ways;
   }();
-  for (const auto& way : kWays) contest.try_passes(way);
+  for (size_t n = 0; n < kWays.size(); ++n) contest.try_passes(kWays[n], kFew[n].homes);
+  contest.try_homes(Homes::kPreferred);
+  contest.try_homes(Homes::kLast);
   if (selection.effort == Effort::kSearch) search(contest, size);
   return contest.take();
 }

@@ -32,7 +32,7 @@ namespace {
 struct Way {
   const char* passes = "O0";
   bpf::Isa isa = bpf::Isa::kV4;
-  bool keep_homes = true;
+  Homes homes = Homes::kKept;
   int registers = 10;
 };
 // Levels as users have them; few registers and no homes, so that there is something to assign and to spill;
@@ -40,19 +40,19 @@ struct Way {
 constexpr Way kWays[] = {
     {"O2"},
     {"O1"},
-    {"O0", bpf::Isa::kV4, false, 5},
-    {"O1", bpf::Isa::kV4, false, 4},
+    {"O0", bpf::Isa::kV4, Homes::kPreferred, 5},
+    {"O1", bpf::Isa::kV4, Homes::kPreferred, 4},
     {"O1", bpf::Isa::kV1},
-    {"O0", bpf::Isa::kV2, false, 10},
-    {"O2", bpf::Isa::kV3, false, 7},
+    {"O0", bpf::Isa::kV2, Homes::kPreferred, 10},
+    {"O2", bpf::Isa::kV3, Homes::kLast, 7},
     {"simplify"},
     {"const-prop"},
     {"simplify-params"},
     {"merge-stores"},
     {"early-cse,dead-stores"},
-    {"simplify-cfg", bpf::Isa::kV4, false, 6},
-    {"immediates", bpf::Isa::kV4, false, 10},
-    {"promote-slots,const-prop", bpf::Isa::kV4, false, 8},
+    {"simplify-cfg", bpf::Isa::kV4, Homes::kPreferred, 6},
+    {"immediates", bpf::Isa::kV4, Homes::kPreferred, 10},
+    {"promote-slots,const-prop", bpf::Isa::kV4, Homes::kPreferred, 8},
 };
 
 // What generated programs and the sample of the corpus hardly have.
@@ -107,7 +107,7 @@ bpf::Program compiled(const bpf::Program& program, const Way& way, Tally& totals
     Counters counters;
     auto fn = lift(program, id, facts);
     const LowerOptions lowering{.isa = way.isa,
-                                .keep_homes = way.keep_homes,
+                                .homes = way.homes,
                                 .tidy = std::string_view(way.passes) != "O0",
                                 .registers = way.registers};
     // Not verified between passes: the comparison has to find it.
@@ -135,7 +135,7 @@ bool differs(const bpf::Program& program, const judge::Settings& settings, bpf::
     if (!verdict.difference) continue;
     put(format("found after {} inputs, {} programs: {}, {}{}{}: {}\n", totals.inputs, totals.programs, name,
                way.passes, format(" v{}", int(way.isa)),
-               way.keep_homes ? "" : format(" without homes, {} registers", way.registers),
+               way.homes == Homes::kKept ? "" : format(" without homes, {} registers", way.registers),
                verdict.difference->why));
     return true;
   }

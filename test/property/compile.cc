@@ -10,15 +10,16 @@ namespace epass {
 std::vector<Variant> variants(uint64_t seed) {
   std::vector<Variant> out = {
       {.passes = "O0"},
-      {.passes = "O0", .keep_homes = false},
+      {.passes = "O0", .homes = Homes::kPreferred},
       {.passes = "O1"},
-      {.passes = "O1", .keep_homes = false},
+      {.passes = "O1", .homes = Homes::kPreferred},
+      {.passes = "O1", .homes = Homes::kLast},
   };
   std::vector<std::string> names;
   for (const PassInfo& pass : all_passes())
     if (pass.options.find('=') == std::string_view::npos) names.emplace_back(pass.name);
   for (const std::string& name : names) out.push_back({.passes = name + ",dce"});
-  Variant random{.keep_homes = seed % 3 != 0};
+  Variant random{.homes = Homes(seed % 3)};
   for (uint64_t x = seed * 0x9e3779b97f4a7c15 | 1, n = 0; n < 7; ++n) {
     x ^= x << 13, x ^= x >> 7, x ^= x << 17;
     random.passes += (n ? "," : "") + names[x % names.size()];
@@ -62,8 +63,8 @@ Result<std::vector<bpf::Insn>> Compiler::compile(const Variant& variant, int reg
   std::map<bpf::FunctionId, bpf::NewCode> changed;
   for (uint32_t n = 0; n < program_.functions.size(); ++n) {
     const LowerOptions options{.isa = bpf::Isa::kV4,
-                               .keep_homes = variant.keep_homes,
-                               .tidy = variant.passes != "O0" || !variant.keep_homes,
+                               .homes = variant.homes,
+                               .tidy = variant.passes != "O0" || variant.homes != Homes::kKept,
                                .registers = registers};
     auto code = lower((**functions)[n], options);
     if (!code) return fail(code.error());

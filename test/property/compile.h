@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "bpf/program.h"
+#include "codegen/lower.h"
 #include "ir/function.h"
 #include "lift/lift.h"
 
@@ -16,8 +17,10 @@ namespace epass {
 // A way through the compiler.
 struct Variant {
   std::string passes = {};
-  bool keep_homes = true;
-  std::string name() const { return passes + (keep_homes ? "" : " without homes"); }
+  Homes homes = Homes::kKept;
+  std::string name() const {
+    return passes + (homes == Homes::kKept ? "" : homes == Homes::kLast ? " homes last" : " without homes");
+  }
 };
 
 // The fixed ones, and one that the seed decides: passes in any order.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "codegen/lower.h"
 #include "codegen/tidy.h"
 #include "lift/lift.h"
@@ -48,10 +50,11 @@ TEST(Tidy, AConstantThatARegisterHoldsIsUsedFromThere) {
   const Insn add = make_insn(bpf::kStx | bpf::kAtomic | bpf::kDw, 10, 1, -8, bpf::kAdd);
   Insn renamed = add;
   renamed.set_src(6);
+  const Insn sum = make_insn(kAddX, 0, 6, 0, 0);
   expect_tidied({make_insn(kMoveK, 6, 0, 0, 1), make_insn(kStoreK, 10, 0, -8, 0),
-                 make_insn(kMoveK, 1, 0, 0, 1), add, make_insn(kMoveX, 0, 6, 0, 0), kLeave},
+                 make_insn(kMoveK, 1, 0, 0, 1), add, make_insn(kLoad, 0, 10, -8, 0), sum, kLeave},
                 {make_insn(kMoveK, 6, 0, 0, 1), make_insn(kStoreK, 10, 0, -8, 0), renamed,
-                 make_insn(kMoveX, 0, 6, 0, 0), kLeave});
+                 make_insn(kLoad, 0, 10, -8, 0), sum, kLeave});
 }
 
 TEST(Tidy, StoredConstantsComeFromARegister) {
@@ -64,6 +67,36 @@ TEST(Tidy, ASecondCopyGoes) {
       {make_insn(kMoveX, 2, 1, 0, 0), make_insn(kLoad, 0, 2, 0, 0), make_insn(kMoveX, 2, 1, 0, 0),
        make_insn(kLoad, 3, 2, 0, 0), make_insn(kAddX, 0, 3, 0, 0), kLeave},
       {make_insn(kLoad, 0, 1, 0, 0), make_insn(kLoad, 3, 1, 0, 0), make_insn(kAddX, 0, 3, 0, 0), kLeave});
+}
+
+TEST(Tidy, AConstantThatIsOnlyMovedIsMadeWhereItIsWanted) {
+  const Insn load = make_insn(kLoad, 3, 1, 0, 0);
+  expect_tidied({make_insn(kMoveK, 2, 0, 0, 7), load, make_insn(bpf::kJmp | bpf::kJeq, 3, 0, 2, 0),
+                 make_insn(kMoveX, 0, 2, 0, 0), kLeave, make_insn(kMoveK, 0, 0, 0, 1), kLeave},
+                {load, make_insn(bpf::kJmp | bpf::kJeq, 3, 0, 2, 0), make_insn(kMoveK, 0, 0, 0, 7), kLeave,
+                 make_insn(kMoveK, 0, 0, 0, 1), kLeave});
+  // An instruction reads it: the move stays a move.
+  const std::vector<Insn> read = {make_insn(kMoveK, 2, 0, 0, 7), load,
+                                  make_insn(kAddX, 3, 2, 0, 0),  make_insn(kStoreX, 10, 3, -8, 0),
+                                  make_insn(kMoveX, 0, 2, 0, 0), kLeave};
+  expect_tidied(read, read);
+}
+
+TEST(Homes, MovesThatAreSparedCountMoreIfHomesComeLast) {
+  auto program = object::split_flat({make_insn(kLoad, 2, 1, 0, 0), make_insn(kMoveK, 7, 0, 0, 1),
+                                     make_insn(bpf::kJmp | bpf::kJne, 2, 0, 1, 0),
+                                     make_insn(kMoveK, 7, 0, 0, 2), make_insn(kMoveX, 0, 7, 0, 0), kLeave},
+                                    "test");
+  ASSERT_TRUE(program);
+  auto fn = lift(*program, bpf::FunctionId{0}, analyze_calls(*program));
+  ASSERT_TRUE(fn);
+  auto kept = lower(*fn, {.homes = Homes::kKept}), last = lower(*fn, {.homes = Homes::kLast});
+  ASSERT_TRUE(kept && last);
+  auto moves = [](const bpf::NewCode& code) { return std::ranges::count(code.insns, kMoveX, &Insn::code); };
+  EXPECT_EQ(moves(*kept), 1);
+  EXPECT_EQ(moves(*last), 0);
+  const vm::Input input{.packet = {1, 2, 3, 4, 5, 6, 7, 8}};
+  EXPECT_EQ(vm::difference(run(*program, *kept, input), run(*program, *last, input)), "");
 }
 
 TEST(Tidy, NothingThatChangedInBetween) {
