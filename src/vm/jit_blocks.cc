@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "vm/jit_compiler.h"
+#include "vm/op_facts.h"
 
 namespace epass::vm {
 
@@ -33,9 +34,7 @@ class Sets {
 
 }  // namespace
 
-uint32_t JitCompiler::next_of(uint32_t i) const {
-  return i + (ops_[i].code == OpCode::kLoadImm || ops_[i].code == OpCode::kLoadAddress ? 2 : 1);
-}
+uint32_t JitCompiler::next_of(uint32_t i) const { return vm::next_of(ops_[i], i); }
 
 void JitCompiler::find_blocks() {
   leaders_.assign(ops_.size(), 0);
@@ -50,7 +49,7 @@ void JitCompiler::find_blocks() {
     leaders_[fn.begin] = leaders_[fn.begin + fn.size] = 1;
     for (uint32_t i = fn.begin; i < fn.begin + fn.size; ++i) {
       const Op& op = ops_[i];
-      if (op.code >= OpCode::kJeq64K && op.code <= OpCode::kMayGoto) {
+      if (is_jump(op.code)) {
         leaders_[op.target] = targets_[op.target] = 1;
         if (op.target <= i)
           loops_[op.target] = i - op.target < kShortLoop ? std::max<uint8_t>(loops_[op.target], 1) : 2;
@@ -61,7 +60,7 @@ void JitCompiler::find_blocks() {
     std::vector<int32_t> change(fn.size + 1);
     for (uint32_t i = 0; i < fn.size; ++i) {
       const Op& op = ops_[fn.begin + i];
-      if (op.code < OpCode::kJeq64K || op.code > OpCode::kMayGoto || op.target > fn.begin + i) continue;
+      if (!is_jump(op.code) || op.target > fn.begin + i) continue;
       ++change[op.target - fn.begin];
       --change[i + 1];
     }
@@ -87,8 +86,7 @@ uint32_t JitCompiler::successors(uint32_t last, uint32_t (&out)[2]) const {
   const Op& op = ops_[last];
   if (skips_jump(last)) return out[0] = ops_[last + 1].target, out[1] = last + 2, 2;
   if (op.code == OpCode::kJa) return out[0] = op.target, 1;
-  if (op.code >= OpCode::kJeq64K && op.code <= OpCode::kMayGoto)
-    return out[0] = op.target, out[1] = last + 1, 2;
+  if (is_jump(op.code)) return out[0] = op.target, out[1] = last + 1, 2;
   if (op.code == OpCode::kExit || op.code == OpCode::kGotox || op.code == OpCode::kFault) return 0;
   return out[0] = next_of(last), 1;
 }

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "vm/jit_data.h"
+#include "vm/op_facts.h"
 
 namespace epass::vm {
 
@@ -15,27 +16,6 @@ namespace {
 void forget_sites(JitData& data) {
   std::fill_n(data.site(0), data.sites, JitSite{});
   data.epoch = data.machine->memory().epoch();
-}
-
-bool is_store(OpCode code) { return code >= OpCode::kStoreK1 && code <= OpCode::kAtomic; }
-
-uint32_t access_size(const Op& op) {
-  switch (op.code) {
-    case OpCode::kLoad1:
-    case OpCode::kLoadSigned1:
-    case OpCode::kStoreK1:
-    case OpCode::kStoreX1: return 1;
-    case OpCode::kLoad2:
-    case OpCode::kLoadSigned2:
-    case OpCode::kStoreK2:
-    case OpCode::kStoreX2: return 2;
-    case OpCode::kLoad4:
-    case OpCode::kLoadSigned4:
-    case OpCode::kStoreK4:
-    case OpCode::kStoreX4: return 4;
-    case OpCode::kAtomic: return op.target;
-    default: return 8;
-  }
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstring>
 
+#include "vm/op_facts.h"
+
 namespace epass::vm {
 
 using namespace Xbyak;
@@ -188,10 +190,8 @@ void JitCompiler::compile_function(uint32_t n) {
     if (leaders_[i]) enter_block(i);
     operation(i);
     next = skips_jump(i) ? i + 2 : next_of(i);
-    const OpCode code = ops_[i].code;
-    const bool goes_on =
-        code != OpCode::kJa && code != OpCode::kExit && code != OpCode::kGotox && code != OpCode::kFault;
-    if (!goes_on || (depths_[i] && !depths_[next])) island(goes_on, depths_[next] > depths_[i]);
+    const bool comes_here = goes_on(ops_[i].code);
+    if (!comes_here || (depths_[i] && !depths_[next])) island(comes_here, depths_[next] > depths_[i]);
   }
   enter_block(fn.begin + fn.size);
   leave_to_interpreter(fn.begin + fn.size);

@@ -20,6 +20,7 @@ struct JitPlan {
   std::vector<uint8_t> in_island = {};  // by stub: a jump to it stands near its loop
   // By gap in the code, in order: stubs of the loop behind it.
   std::map<size_t, std::vector<size_t>> before = {};
+  std::map<uint32_t, std::vector<uint8_t>> in_frame = {};  // by function: accesses that stay in its frame
 };
 
 class JitCompiler : public Xbyak::CodeGenerator {
@@ -74,6 +75,7 @@ class JitCompiler : public Xbyak::CodeGenerator {
 
   // jit_kept.cc
   void find_kept(uint32_t function);
+  bool stays_in_frame(uint32_t i);
   void load_kept();
   void load_kept_frame();
   JitSite* new_site(uint32_t i);

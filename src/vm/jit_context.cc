@@ -3,21 +3,13 @@
 #if defined(__x86_64__)
 
 #include "vm/jit_compiler.h"
+#include "vm/op_facts.h"
 
 namespace epass::vm {
 
 namespace {
 
 constexpr uint32_t kArguments = 0x3e, kFrame = 1u << bpf::kFrameRegister;
-
-// Registers that an operation changes, as a mask.
-uint32_t changed_by(const Op& op) {
-  if (op.code == OpCode::kAtomic) return 1u << op.src | 1u;
-  if (op.code < OpCode::kStoreK1) return 1u << op.dst;
-  if (op.code == OpCode::kPacketAbs || op.code == OpCode::kPacketInd) return 1u;
-  if (op.code >= OpCode::kCallFunction && op.code <= OpCode::kCallRegister) return 0x3f;
-  return 0;
-}
 
 bool adds(OpCode code) {
   return code == OpCode::kAdd64K || code == OpCode::kAdd64X || code == OpCode::kSub64K ||
@@ -61,8 +53,8 @@ void JitCompiler::find_contents(uint32_t n) {
       if (op.code == OpCode::kCallFunction || op.code == OpCode::kCallRegister) contexts |= 1;
       state.context = (state.context & kept) | contexts;
       state.frame = (state.frame & kept) | (to_frame ? d : 0);
-      const uint32_t next = i + (op.code == OpCode::kLoadImm || op.code == OpCode::kLoadAddress ? 2 : 1);
-      if (op.code >= OpCode::kJeq64K && op.code <= OpCode::kMayGoto) arrive(op.target, state, op.target <= i);
+      const uint32_t next = next_of(i);
+      if (is_jump(op.code)) arrive(op.target, state, op.target <= i);
       if (op.code != OpCode::kJa && op.code != OpCode::kExit && op.code != OpCode::kFault)
         arrive(next, state, false);
       i = next;

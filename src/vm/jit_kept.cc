@@ -3,14 +3,13 @@
 
 #include <algorithm>
 
+#include "vm/frame_accesses.h"
 #include "vm/jit_compiler.h"
+#include "vm/op_facts.h"
 
 namespace epass::vm {
 
 namespace {
-
-bool is_access(OpCode code) { return code >= OpCode::kLoad1 && code <= OpCode::kAtomic; }
-bool is_store(OpCode code) { return code >= OpCode::kStoreK1; }
 
 // Registers that an operation reads or writes, as a mask; too many rather than too few.
 uint32_t used_by(const Op& op) {
@@ -45,7 +44,7 @@ void JitCompiler::find_kept(uint32_t n) {
     const int base = is_store(op.code) ? op.dst : op.src;
     if (!is_frame_address(i, base))
       places.emplace_back(-depths_[i], i);
-    else if (base != bpf::kFrameRegister)
+    else if (base != bpf::kFrameRegister && !stays_in_frame(i))
       keeps_frame_ = !computed;
   }
   if (calls) return;
@@ -57,6 +56,15 @@ void JitCompiler::find_kept(uint32_t n) {
     kept_[places[k].second] = {nullptr, spare[2 * k], spare[2 * k + 1]};
     saved_ |= 1u << spare[2 * k] | 1u << spare[2 * k + 1];
   }
+}
+
+// Only asked about accesses in loops: elsewhere a check costs less than to find out.
+bool JitCompiler::stays_in_frame(uint32_t i) {
+  if (!depths_[i]) return false;
+  auto [known, is_new] = plan_.in_frame.try_emplace(function_);
+  if (is_new) known->second = accesses_in_frame(executable_, function_);
+  const uint32_t n = i - executable_.function(function_).begin;
+  return n < known->second.size() && known->second[n];
 }
 
 // Wherever the function is entered, and behind all that may have changed them.

@@ -25,6 +25,7 @@ Xbyak::RegExp JitCompiler::place(uint32_t i, const Op& op, int base, uint32_t si
   if (own_frame && checked_) return rbp + r9 + off;
   if (!checked_) return reg(base) + off;
   if (is_frame_address(i, base)) {
+    if (stays_in_frame(i)) return reg(base) + r9 + off;
     if (keeps_frame_) {
       lea(r11, qword[reg(base) + r10 + off]);
     } else {

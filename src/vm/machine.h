@@ -43,8 +43,9 @@ struct Run {
   uint64_t r0 = 0;
   Fault fault = {};
   bool read_undefined = false;  // only where Settings::track
-  bool r0_defined = true;
   uint64_t executed = 0;
+  // Not beside the other one: a copy of both would wait until both are written.
+  bool r0_defined = true;
   bool ok() const { return fault.message.empty(); }
 };
 
@@ -186,6 +187,7 @@ class Machine {
   bool interpret_one(uint32_t op);
   // The last instructions of a budget.
   void interpret_rest(uint32_t op);
+  void set_registers(std::span<const uint64_t> args);
   bool enter(uint32_t function);
   uint64_t frame_top(uint64_t depth) const;
   void prepare_frame(uint64_t depth);

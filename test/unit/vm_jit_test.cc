@@ -87,6 +87,28 @@ TEST(VmJit, FramesInLoops) {
       900);
 }
 
+TEST(VmJit, FramesInLoopsWithoutChecks) {
+  // A sort: all of its accesses are known to stay in the frame.
+  const std::string fill =
+      "r6 = 0\nfill:\nr3 = r1\nr3 += r6\nr4 = *(u32 *)(r3 + 0)\nr3 = r10\nr3 += -40\nr3 += r6\n*(u32 *)(r3 + "
+      "0) = r4\nr6 += 4\nif r6 != 40 goto fill\n";
+  same_for_every_budget(
+      fill +
+          "w1 = 0\ngoto outer\nagain:\nw1 += 1\nif w1 == 9 goto out\nouter:\nr2 = 0\ngoto body\nstep:\nr2 += "
+          "4\nif r2 == 36 goto again\nbody:\nr5 = r10\nr5 += -40\nr5 += r2\nr3 = *(u32 *)(r5 + 0)\nr4 = "
+          "*(u32 "
+          "*)(r5 + 4)\nif w3 <= w4 goto step\n*(u32 *)(r5 + 0) = r4\n*(u32 *)(r5 + 4) = r3\ngoto "
+          "step\nout:\nr0 = *(u32 *)(r10 - 20)\nexit",
+      1100);
+  // The same by a pointer that nothing is compared with, up to the end of the frame and beyond it.
+  for (const char* rounds : {"10", "11"})
+    same_for_every_budget(fill +
+                              "r0 = 0\nr2 = r10\nr2 += -40\nr5 = 0\nsum:\nr4 = *(u32 *)(r2 + 0)\nr0 += "
+                              "r4\n*(u32 *)(r2 + 0) = r0\nr2 += 4\nr5 += 1\nif r5 != " +
+                              rounds + " goto sum\nexit",
+                          180);
+}
+
 TEST(VmJit, SpareRegistersStayAsTheyWere) {
   // The callee uses r2 and r3 only; what the others hold is seen behind it, and so it is in the interpreter.
   same_for_every_budget(
