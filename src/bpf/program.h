@@ -3,6 +3,7 @@
 // object/ and the readers of dumps fill it, lift/ reads it, codegen/ produces new code for single functions.
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct Symbol {
   bool weak = false;                        // may resolve to nothing: code guarded by it must not be hoisted
   uint32_t external = UINT32_MAX;      // the object's own number for it (ELF symbol index); nothing for dumps
   std::vector<uint32_t> targets = {};  // kJumpTable: instruction indices in the function that owns the table
+  std::span<const uint8_t> frozen = {};  // kData: what lies there, if somebody promised that it never changes
 };
 
 // A reference from instruction `insn` of a function to a symbol.

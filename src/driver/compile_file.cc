@@ -98,6 +98,7 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   if (!code) return fail(code.error());
 
   CompiledFile file{.code = std::move(*code)};
+  if (options.rodata_const && file.code.object) file.code.object->freeze_rodata();
   file.emit = options.emit.value_or(static_cast<Emit>(file.code.format));
   CompileOptions compile = options.compile;
   if (pipeline->in_sequence()) compile.threads = 1;

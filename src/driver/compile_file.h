@@ -12,6 +12,7 @@ struct FileOptions {
   PipelineOptions pipeline = {};
   std::optional<Emit> emit = {};  // none: the format of the input
   bool keep_dwarf = false;
+  bool rodata_const = false;  // no loader changes .rodata: the pass `rodata-const` may read it
 };
 
 struct CompiledFile {

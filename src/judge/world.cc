@@ -42,8 +42,9 @@ vm::Options options_of(const bpf::Program& program, const object::Object* object
   return options;
 }
 
-bool is_writable_data(const std::string& symbol) {
-  return symbol.find("rodata") == std::string::npos && symbol.find(".str") == std::string::npos;
+bool is_writable_data(const Symbol& symbol) {
+  return symbol.frozen.empty() && symbol.name.find("rodata") == std::string::npos &&
+         symbol.name.find(".str") == std::string::npos;
 }
 
 bpf::Program aligned(const bpf::Program& a, const bpf::Program& b) {

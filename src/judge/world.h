@@ -16,8 +16,8 @@ vm::Context context_of(const std::string& type);
 // the seed says. Sections hold what the file says.
 vm::Options options_of(const bpf::Program& program, const object::Object* object);
 
-// Whether the input may decide what a data symbol holds at first.
-bool is_writable_data(const std::string& symbol);
+// Whether the input may decide what a data symbol holds at first: a loader may set variables.
+bool is_writable_data(const bpf::Symbol& symbol);
 
 // `b` with functions and symbols in the order of `a` where both have them, so that addresses and handles
 // are the same in both.

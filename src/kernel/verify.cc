@@ -15,7 +15,7 @@
 namespace epass::kernel {
 namespace {
 
-constexpr uint32_t kMaxHashEntries = 4096;
+constexpr uint32_t kMaxHashEntries = 128;
 constexpr uint32_t kCgroupLocalStorage = 32;  // BPF_MAP_TYPE_CGRP_STORAGE, younger than Debian 12's headers
 
 // libbpf's messages of this thread, for reasons.

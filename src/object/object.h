@@ -45,6 +45,9 @@ class Object {
   std::string section_of(const bpf::Symbol& symbol) const;
   Bytes section_data(const std::string& name) const;
   uint64_t symbol_offset(bpf::SymbolId id) const;
+  // Says of data in .rodata and .rodata.*, in the symbols, that nobody will change it: Symbol::frozen. The
+  // bytes stay the object's.
+  void freeze_rodata();
   // Sorted by instruction; empty without BTF.
   std::vector<SourceLine> source_lines(bpf::FunctionId id) const;
   // What CO-RE record `id` does, as `byte_off task_struct::pid`.

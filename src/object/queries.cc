@@ -35,6 +35,17 @@ uint64_t Object::symbol_offset(bpf::SymbolId id) const {
   return external < elf_.symbols.size() ? elf_.symbols[external].value : 0;
 }
 
+void Object::freeze_rodata() {
+  for (uint32_t n = 0; n < program_.symbols.size(); ++n) {
+    bpf::Symbol& symbol = program_.symbols[bpf::SymbolId{n}];
+    const std::string section = symbol.kind == bpf::Symbol::Kind::kData ? section_of(symbol) : "";
+    if (section != ".rodata" && !section.starts_with(".rodata.")) continue;
+    const Bytes bytes = section_data(section);
+    const uint64_t offset = symbol_offset(bpf::SymbolId{n});
+    if (offset < bytes.size()) symbol.frozen = bytes.subspan(offset);
+  }
+}
+
 std::vector<SourceLine> Object::source_lines(bpf::FunctionId id) const {
   std::vector<SourceLine> lines;
   const bpf::Function& fn = program_.functions[id];

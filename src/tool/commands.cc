@@ -34,6 +34,7 @@ constexpr Option kOpt[] = {
     {.name = "strict", .value = kAttached, .repeatable = true, .takes = "CODE"},
     {.name = "allow-larger"},
     {.name = "allow-atomic-rmw"},
+    {.name = "rodata-const"},
     {.name = "objective", .value = kRequired, .takes = "balanced size speed verifier"},
     {.name = "o", .letter = 'o', .value = kRequired, .takes = "FILE"},
     {.name = "input", .value = kRequired, .takes = "elf raw dump epir"},
@@ -68,6 +69,7 @@ work      -O0 -O1 -O2 -O3 -Os     level (default -O1)     --passes TEXT   own pi
           --objective WHAT        balanced size speed verifier: what -O2 -O3 -Os choose code by
           --allow-larger          take new code that is larger than the old
           --allow-atomic-rmw      shorter, slower: additions to map values become atomic
+          --rodata-const          .rodata is as it will be: no loader sets variables in it
           --check-kernel[=strict] ask this kernel (root); leave out passes whose result it rejects,
                                   strict: or that make it work or keep more
           --strict[=CODE]         fail, not keep or warn

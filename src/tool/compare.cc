@@ -218,6 +218,9 @@ int run_compare(Job& job) {
   if (!a) return job.fail(a.error());
   auto b = read_side(arguments.inputs[1], *format_of);
   if (!b) return job.fail(b.error());
+  if (arguments.has("rodata-const"))
+    for (driver::CodeFile* file : {&*a, &*b})
+      if (file->object) file->object->freeze_rodata();
   if (arguments.get("engine") == "kernel") return compare_in_kernel(job, *a, *b, *settings);
   const bpf::Program second = judge::aligned(a->program(), b->program());
   auto pairs = match(*a, second, b->name, arguments, *settings);

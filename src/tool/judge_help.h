@@ -11,6 +11,7 @@ inline constexpr Option kCompare[] = {
     {.name = "inputs", .value = Option::Value::kRequired},
     {.name = "seed", .value = Option::Value::kRequired},
     {.name = "budget", .value = Option::Value::kRequired},
+    {.name = "rodata-const"},
     {.name = "input", .value = Option::Value::kRequired, .takes = "elf raw dump"},
     {.name = "j", .letter = 'j', .value = Option::Value::kRequired},
     {.name = "json", .value = Option::Value::kAttached, .takes = "FILE"},
@@ -28,6 +29,7 @@ usage: epass compare ORIGINAL SECOND [OPTIONS]
 --inputs N       inputs for each program (default 256)
 --seed N         other inputs (default 1)
 --budget N       instructions that the original may run on an input (default 65536)
+--rodata-const   .rodata is as in the files; else inputs decide its variables, as a loader may
 --input FORMAT   elf raw dump (default: by content)
 -j N             threads (default: one a processor); same answer for any N
 --json[=FILE]    one JSON object per program (epass help json)

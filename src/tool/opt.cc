@@ -64,6 +64,11 @@ Result<void> read_pipeline(const Arguments& arguments, Request& request) {
     pipeline.text += ",atomic-rmw,dce";
     request.level += " --allow-atomic-rmw";
   }
+  if (arguments.has("rodata-const")) {
+    pipeline.text = "rodata-const" + (pipeline.text.empty() ? "" : "," + pipeline.text);
+    request.level += " --rodata-const";
+    request.options.rodata_const = true;
+  }
   if (arguments.has("allow-larger")) request.options.compile.never_larger = false;
   pipeline.verify_each = arguments.has("verify-each");
   pipeline.print_before = arguments.all("print-before");

@@ -159,6 +159,43 @@ TEST_F(ToolObject, RejectionsShowTheirPlace) {
       << o.err;
 }
 
+// Variables of .rodata are what a loader may set: constants only if somebody says so.
+TEST_F(ToolObject, RodataConstTakesVariablesForWhatTheyAre) {
+  constexpr const char* kConfigured = R"(struct ctx { unsigned a[3]; };
+const volatile int limit = 7;
+static const volatile signed char low = -3;
+const volatile unsigned long long zeros[2];
+int counter = 3;
+__attribute__((section("xdp"))) int f(struct ctx *ctx) {
+  if (limit > 5 && low < 0 && !zeros[1])
+    return 2;
+  return ctx->a[0] > 9;
+}
+__attribute__((section("socket"))) int g(struct ctx *ctx) {
+  return counter;
+}
+char _license[] __attribute__((section("license"))) = "GPL";
+)";
+  ASSERT_TRUE(compile_bpf(dir_, kConfigured));
+  Outcome plain = epass({"opt", "prog.o", "-O2", "--prog", "f", "-o", "plain.o", "-S"});
+  EXPECT_NE(plain.out.find("f"), std::string::npos) << plain.err;
+  EXPECT_NE(read_text(dir_ / "plain.o").find("*(u32 *)"), std::string::npos);
+  Outcome o = epass({"opt", "prog.o", "-O2", "--rodata-const", "-o", "out.o", "-S"});
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_NE(o.out.find("-O2 --rodata-const"), std::string::npos) << o.out;
+  const std::string code = read_text(dir_ / "out.o");
+  const size_t f = code.find("r0 = 2"), load = code.find("*(u32 *)");
+  ASSERT_NE(f, std::string::npos) << code;
+  ASSERT_NE(load, std::string::npos) << "`counter` is no constant\n" << code;
+  EXPECT_EQ(code.find("*(u32 *)", load + 1), std::string::npos) << code;
+  EXPECT_EQ(code.find("*(s8 *)"), std::string::npos) << code;
+  EXPECT_EQ(code.find("*(u8 *)"), std::string::npos) << code;
+  // A loader that sets a variable sees other behaviour: the promise was wrong then.
+  EXPECT_EQ(epass({"opt", "prog.o", "--rodata-const", "-o", "fixed.o"}).status, 0);
+  EXPECT_EQ(epass({"compare", "prog.o", "fixed.o", "-q"}).status, 1);
+  EXPECT_EQ(epass({"compare", "prog.o", "fixed.o", "--rodata-const", "-q"}).status, 0);
+}
+
 // Shortened objects: a clear error or a valid result, and the output untouched or whole.
 TEST_F(ToolObject, TruncatedObjectsAreErrors) {
   const std::string whole = read_text(dir_ / "prog.o");
