@@ -60,6 +60,14 @@ class Pipeline {
   static Result<Pipeline> parse(const PipelineOptions& options);
   // Runs all passes over one function. May be called by several threads, for different functions.
   Result<void> run(Function& fn, const Symbols& symbols, bpf::Isa isa);
+  // How many of its passes see all functions of a program. They divide the others into parts.
+  size_t module_passes() const;
+  // The same in steps, over the functions of one program that stay where they are: after begin_module(), what
+  // stands before module pass number `part` over each function, then that pass, and so on; at last what
+  // stands behind the last one.
+  void begin_module();
+  Result<void> run_part(Function& fn, const Symbols& symbols, bpf::Isa isa, size_t part);
+  Result<void> run_module_pass(Members& members, const Symbols& symbols, bpf::Isa isa, size_t pass);
   // Whether functions must come one after another.
   bool in_sequence() const;
   // Once all functions are done: writes what passes put into files. Errors: what is wrong with such files.
@@ -68,9 +76,9 @@ class Pipeline {
 
   Pipeline(Pipeline&&) noexcept;
   ~Pipeline();
+  struct State;
 
  private:
-  struct State;
   explicit Pipeline(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

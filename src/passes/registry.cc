@@ -5,10 +5,13 @@
 namespace epass {
 
 #define PASS(function, ...) Result<Changed> function(Function&, PassContext&);
+#define MODULE_PASS(function, ...) Result<Changed> function(Members&, ModulePassContext&);
 #include "passes/passes.def"
 
 static constexpr PassInfo kPasses[] = {
-#define PASS(function, name, summary, options, levels) {name, summary, options, levels, function},
+#define PASS(function, name, summary, options, levels) {name, summary, options, levels, function, nullptr},
+#define MODULE_PASS(function, name, summary, options, levels) \
+  {name, summary, options, levels, nullptr, function},
 #include "passes/passes.def"
 };
 
