@@ -45,7 +45,11 @@ std::vector<bool> find_used(const bpf::Program& program, const CompiledProgram& 
 class ModuleRun {
  public:
   ModuleRun(const Worker& worker, CompiledProgram& compiled)
-      : worker_(worker), program_(worker.program()), compiled_(compiled), fixed_(compiled.functions.size()) {}
+      : worker_(worker),
+        program_(worker.program()),
+        compiled_(compiled),
+        fixed_(compiled.functions.size()),
+        failed_(fixed_.size()) {}
 
   void run() {
     const std::vector<FunctionOutcome> fresh = compiled_.functions;
@@ -54,6 +58,8 @@ class ModuleRun {
       if (attempt == kAttempts) fixed_.assign(fixed_.size(), true);
       worker_.stages().module.begin();
       compile();
+      // Not those that are kept because of others: with these fixed they may change.
+      for (const FunctionOutcome& out : compiled_.functions) failed_[out.id.index] = out.kept.has_value();
       compiled_.drops_unused = members_.drops_unused && !worker_.options().keep_unused;
       settle(program_, compiled_);
       if (!fix() || attempt == kAttempts) return;
@@ -151,7 +157,7 @@ class ModuleRun {
     for (const FunctionOutcome& out : compiled_.functions) {
       before += out.insns_in, after += out.insns_out;
       const uint32_t n = out.id.index;
-      if (!out.kept || fixed_[n] || (!touched_[n] && !relied_on[n])) continue;
+      if (!failed_[n] || fixed_[n] || (!touched_[n] && !relied_on[n])) continue;
       fixed_[n] = any = true;
     }
     const bool touched = std::ranges::find(touched_, true) != touched_.end();
@@ -192,7 +198,7 @@ class ModuleRun {
   const Worker& worker_;
   const bpf::Program& program_;
   CompiledProgram& compiled_;
-  std::vector<bool> fixed_, touched_;
+  std::vector<bool> fixed_, failed_, touched_;
   std::vector<std::optional<Function>> functions_;
   Members members_;
 };

@@ -210,7 +210,9 @@ void Pipeline::begin_module() {
   state_->tracks.clear();
   state_->report = {};
   state_->times.clear();
-  state_->passes_run = 0;
+  state_->passes_run = state_->runs = 0;
+  state_->files.restart();
+  if (state_->options.restart) state_->options.restart();
 }
 
 Result<void> Pipeline::run_part(Function& fn, const Symbols& symbols, bpf::Isa isa, size_t part) {

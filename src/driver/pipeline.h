@@ -27,6 +27,8 @@ struct PipelineOptions {
   std::vector<PassInfo> passes = {};    // besides those of passes/passes.def
   // Asked before each pass on each function, by several threads: may it run?
   std::function<bool(const Function&, const PassInfo&)> filter = {};
+  // Told before all passes run anew on all functions: what was asked before does not count.
+  std::function<void()> restart = {};
 
   // Whether functions must go through the passes one after another: what is shown or counted depends on the
   // order.

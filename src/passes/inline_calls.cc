@@ -6,10 +6,13 @@
 // Static functions only: the verifier follows them at each call anyway, so copies are no work for it, and it
 // learns what they are passed. What was in registers that a call loses may stay there. A function that is
 // called several times goes only where all its copies together take no more records than the calls and
-// itself. Its frame comes below the caller's, and all frames on a way must still fit into the stack.
+// itself. Its frame comes below the caller's, and all frames on a way must still fit into the stack. Calls in
+// loops stay: the verifier forgets at the return what it knew in the function, so that it sees more rounds of
+// the loop as the same.
 
 #include <algorithm>
 
+#include "analysis/analyses.h"
 #include "bpf/insn.h"
 #include "passes/call_graph.h"
 #include "passes/inlining.h"
@@ -52,13 +55,15 @@ class Inliner {
       : members_(members),
         context_(context),
         graph_(members, context.symbols),
-        calls_from_(members.list.size()) {
+        calls_from_(members.list.size()),
+        sites_(members.list.size()),
+        stays_(members.list.size()) {
     for (uint32_t n = 0; n < members.list.size(); ++n) {
       sizes_.push_back(members.list[n].records);
       const auto& calls = graph_.calls_to(bpf::FunctionId{n});
       calls_to_.push_back(static_cast<uint32_t>(calls.size()));
       for (const CallSite& site : calls) ++calls_from_[site.caller.index][n];
-      has_tail_calls_ |= members.list[n].fn && has_tail_call(*members.list[n].fn);
+      if (members.list[n].fn) find_sites(*members.list[n].fn, sites_[n]);
     }
   }
 
@@ -68,9 +73,9 @@ class Inliner {
       Member& caller = members_.list[id.index];
       if (!caller.fn || caller.is_fixed || !graph_.is_used(id)) continue;
       const uint32_t frame = (graph_.frame(id) + 7) & ~7u;
-      for (Inst call : caller.fn->all_insts()) {
+      for (Inst call : sites_[id.index]) {
         const Member* callee = members_.callee(*caller.fn, call, context_.symbols);
-        if (!callee || callee == &caller || !wants(id, members_.id(*callee), frame)) continue;
+        if (callee == &caller || !wants(id, members_.id(*callee), frame)) continue;
         inline_call(*caller.fn, call, *callee->fn, members_.id(*callee), frame, caller.records,
                     callee->records);
         copied(id, members_.id(*callee), frame);
@@ -82,11 +87,16 @@ class Inliner {
   }
 
  private:
-  static bool has_tail_call(const Function& fn) {
-    for (Block b : fn.all_blocks())
-      for (Inst i : fn.insts_of(b))
-        if (fn.insts[i].op == Opcode::CallHelper && fn.insts[i].imm == kTailCall) return true;
-    return false;
+  void find_sites(const Function& fn, std::vector<Inst>& sites) {
+    Analyses analyses(fn, context_.symbols);
+    for (Inst i : fn.all_insts()) {
+      has_tail_calls_ |= fn.insts[i].op == Opcode::CallHelper && fn.insts[i].imm == kTailCall;
+      const Member* callee = members_.callee(fn, i, context_.symbols);
+      if (!callee) continue;
+      const bool is_in_loop = analyses.loops().depth(fn.insts[i].block) > 0;
+      if (is_in_loop) stays_[members_.id(*callee).index] = true;
+      if (!is_in_loop) sites.push_back(i);
+    }
   }
 
   bool wants(bpf::FunctionId caller, bpf::FunctionId id, uint32_t frame) {
@@ -94,10 +104,11 @@ class Inliner {
     if (!callee.fn || !may_be_copied(*callee.fn, context_.symbols)) return false;
     const uint32_t size = sizes_[id.index];
     const uint64_t calls = calls_to_[id.index];
+    const bool may_go = callee.is_private && !stays_[id.index];
     // Each copy saves the call, the exit and about a move for each argument.
     const uint64_t saved = 2 + callee.fn->params(callee.fn->entry()).size();
-    const bool once = calls == 1 && callee.is_private;
-    const bool small = calls * size <= calls * saved + (callee.is_private ? size : 0);
+    const bool once = calls == 1 && may_go;
+    const bool small = calls * size <= calls * saved + (may_go ? size : 0);
     if ((!once && !small) || sizes_[caller.index] + size > kMostRecords) return false;
     // The stack must hold all frames on every way through the caller. Where there are tail calls, 256 bytes
     // may lie above them; else there is some room for spills.
@@ -125,6 +136,8 @@ class Inliner {
   std::vector<uint32_t> sizes_;     // in records, with what was copied
   std::vector<uint32_t> calls_to_;  // of each function
   std::vector<std::map<uint32_t, uint32_t>> calls_from_;
+  std::vector<std::vector<Inst>> sites_;  // of calls outside of loops, by caller
+  std::vector<bool> stays_;               // whether it is called in a loop
   bool has_tail_calls_ = false;
 };
 
