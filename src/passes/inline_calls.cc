@@ -21,12 +21,13 @@ namespace epass {
 namespace {
 
 constexpr int64_t kTailCall = 12;
+constexpr uint32_t kMostRecords = 100000;
 
 // Whether copies of the code mean the same in a caller: nothing in it ends, or counts for, the function that
 // it stands in.
 bool may_be_copied(const Function& callee, const Symbols& symbols) {
   if (callee.is_entry || callee.is_global || !callee.entry()) return false;
-  for (Block b : callee.all_blocks()) {
+  for (Block b : callee.all_blocks())
     for (Inst i : callee.insts_of(b)) {
       const InstData& d = callee.insts[i];
       switch (d.op) {
@@ -45,7 +46,6 @@ bool may_be_copied(const Function& callee, const Symbols& symbols) {
         default: break;
       }
     }
-  }
   return true;
 }
 
@@ -63,7 +63,9 @@ class Inliner {
       const auto& calls = graph_.calls_to(bpf::FunctionId{n});
       calls_to_.push_back(static_cast<uint32_t>(calls.size()));
       for (const CallSite& site : calls) ++calls_from_[site.caller.index][n];
-      if (members.list[n].fn) find_sites(*members.list[n].fn, sites_[n]);
+      if (!members.list[n].fn) continue;
+      find_sites(*members.list[n].fn, sites_[n]);
+      for (const bpf::Inlined& from : members.list[n].fn->inlined) sizes_[n] += from.size * from.copies;
     }
   }
 
@@ -127,8 +129,6 @@ class Inliner {
       if (!is_last) calls_to_[to] += calls;
     }
   }
-
-  static constexpr uint32_t kMostRecords = 100000;
 
   Members& members_;
   ModulePassContext& context_;
