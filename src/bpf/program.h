@@ -79,6 +79,28 @@ struct Program {
   Table<SymbolId, Symbol> symbols = {};
 };
 
+// Instructions of other functions in a function's code: origins from `begin` on are records of `function`,
+// counted from its start.
+struct Inlined {
+  FunctionId function = {};
+  uint32_t begin = 0;   // not below the number of the own records
+  uint32_t size = 0;    // records
+  uint32_t copies = 1;  // how often its code was copied
+};
+
+// What an origin means: a record of the input.
+struct OriginPlace {
+  FunctionId function = {};
+  uint32_t insn = 0;
+};
+// `inlined` is sorted by `begin`.
+inline OriginPlace place_of_origin(FunctionId own, std::span<const Inlined> inlined, uint32_t origin) {
+  OriginPlace place{own, origin};
+  for (const Inlined& from : inlined)
+    if (origin != UINT32_MAX && origin >= from.begin) place = {from.function, origin - from.begin};
+  return place;
+}
+
 // New code for one function, as codegen/ makes it and object/ writes it.
 struct NewCode {
   std::vector<Insn> insns = {};
@@ -87,6 +109,7 @@ struct NewCode {
   // For each record of `insns`: the record of the input function it comes from. Second halves of ld_imm64
   // point to the input's second half where there is one, else to its first.
   std::vector<uint32_t> origin = {};
+  std::vector<Inlined> inlined = {};  // what origins beyond the function's own records mean
   // New instruction index of every jump table target: (old index, new index), sorted. Empty without tables.
   std::vector<std::pair<uint32_t, uint32_t>> table_targets = {};
   uint32_t stack_bytes = 0;  // deepest stack offset used

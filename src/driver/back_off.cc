@@ -110,6 +110,7 @@ class BackOff {
     FileOptions options = options_;
     ran_ = 0, last_.clear();
     options.pipeline.filter = [this](const Function& fn, const PassInfo& pass) { return may_run(fn, pass); };
+    options.pipeline.restart = [this] { ran_ = 0, last_.clear(); };
     options.compile.progress = {};
     auto made = compile_file(input_, options);
     if (!made) return made;

@@ -80,13 +80,8 @@ double time_of(const bpf::NewCode& code) {
 
 class Contest {
  public:
-  Contest(const bpf::Function& in, const Symbols& symbols, const LowerOptions& options,
-          const Selection& selection)
-      : symbols_(symbols),
-        options_(options),
-        selection_(selection),
-        insns_in_(uint32_t(in.insns.size())),
-        x86_in_(in.insns.empty() ? 0 : bpf::x86_size(in.insns, in.attachments)) {}
+  Contest(CodeSize was, const Symbols& symbols, const LowerOptions& options, const Selection& selection)
+      : symbols_(symbols), options_(options), selection_(selection), was_(was) {}
 
   // Lowers it, and keeps it if it is better than what there is. `fn` stays as it is.
   bool enter(Function&& fn, Homes homes = Homes::kKept) {
@@ -97,7 +92,7 @@ class Contest {
       if (!best_code_ && !error_) error_ = code.error();
       return false;
     }
-    const double cost = cost_of(*code, selection_.objective, insns_in_, x86_in_);
+    const double cost = cost_of(*code, selection_.objective, was_);
     if (best_code_ && cost >= cost_) return false;
     cost_ = cost;
     best_code_ = std::move(*code);
@@ -131,7 +126,7 @@ class Contest {
   const Symbols& symbols_;
   const LowerOptions& options_;
   const Selection& selection_;
-  const uint32_t insns_in_, x86_in_;
+  const CodeSize was_;
   Function best_;
   std::optional<bpf::NewCode> best_code_;
   std::optional<Error> error_;
@@ -169,11 +164,11 @@ void search(Contest& contest, uint64_t size) {
 
 }  // namespace
 
-double cost_of(const bpf::NewCode& code, Objective objective, uint32_t insns_in, uint32_t x86_in) {
+double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was) {
   constexpr double kNever = 1e6;
   const auto records = double(code.insns.size());
   const double bytes = bpf::x86_size(code.insns, code.attachments);
-  const double too_many = insns_in && records > insns_in ? kNever * (records - insns_in) : 0;
+  const double too_many = was.insns && records > was.insns ? kNever * (records - was.insns) : 0;
   switch (objective) {
     case Objective::kSize: return 1000 * records + bytes / 100 + too_many;
     case Objective::kSpeed: return time_of(code) + 0.02 * bytes + 0.1 * records + too_many;
@@ -184,18 +179,18 @@ double cost_of(const bpf::NewCode& code, Objective objective, uint32_t insns_in,
     }
     default: {
       // A function that does not get shorter at all is worse than one with two bytes more of machine code.
-      const double not_shorter = records >= insns_in ? 2500 : 0;
-      const double larger = x86_in && bytes > x86_in ? 1000 * (bytes - x86_in) : 0;
+      const double not_shorter = records >= was.insns ? 2500 : 0;
+      const double larger = was.x86 && bytes > was.x86 ? 1000 * (bytes - was.x86) : 0;
       return 4 * records + bytes + too_many + not_shorter + larger;
     }
   }
 }
 
-Result<bpf::NewCode> lower_best(Function&& fn, const bpf::Function& in, const Symbols& symbols,
+Result<bpf::NewCode> lower_best(Function&& fn, CodeSize was, const Symbols& symbols,
                                 const LowerOptions& options, const Selection& selection) {
   if (selection.effort == Effort::kNone || fn.insts.size() > kMostInsts) return lower(std::move(fn), options);
   const uint64_t size = fn.insts.size();
-  Contest contest(in, symbols, options, selection);
+  Contest contest(was, symbols, options, selection);
   Function first = fn;
   contest.enter(std::move(fn), options.homes);
   if (!contest.has_code()) contest.enter(std::move(first), Homes::kPreferred);

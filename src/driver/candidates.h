@@ -27,12 +27,17 @@ struct Selection {
   const std::function<bool(const Function&, const PassInfo&)>* filter = nullptr;
 };
 
-// What code costs under an objective: less is better. `insns_in` and `x86_in` are the input's, or 0.
-double cost_of(const bpf::NewCode& code, Objective objective, uint32_t insns_in, uint32_t x86_in);
+// The code that was there before, as far as it is known: records, and bytes of machine code.
+struct CodeSize {
+  uint32_t insns = 0, x86 = 0;
+};
 
-// Lowers `fn`, which was `in` and has been through its passes, in several ways. The result does not depend on
-// anything but its arguments. Errors: those of the first way, if no other has a result either.
-Result<bpf::NewCode> lower_best(Function&& fn, const bpf::Function& in, const Symbols& symbols,
+// What code costs under an objective: less is better. `was` is what it stands for.
+double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was);
+
+// Lowers `fn`, which has been through its passes, in several ways. The result does not depend on anything but
+// its arguments. Errors: those of the first way, if no other has a result either.
+Result<bpf::NewCode> lower_best(Function&& fn, CodeSize was, const Symbols& symbols,
                                 const LowerOptions& options, const Selection& selection);
 
 }  // namespace epass::driver

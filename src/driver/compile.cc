@@ -3,86 +3,14 @@
 #include "driver/compile.h"
 
 #include <algorithm>
-#include <atomic>
-#include <thread>
 
 #include "base/format.h"
 #include "bpf/x86_size.h"
 #include "driver/glob.h"
+#include "driver/worker.h"
 #include "pass/pipeline.h"
 
 namespace epass::driver {
-
-namespace {
-
-// Functions may come from text that people wrote: what the new code says about the old must exist.
-Result<void> check_records(const bpf::NewCode& code, const bpf::Function& in) {
-  if (in.insns.empty()) return {};  // there is no old code
-  for (const bpf::CoreRecord& record : code.core)
-    if (std::ranges::find(in.core, record.id, &bpf::CoreRecord::id) == in.core.end())
-      return fail("ir", format("core({}) names a CO-RE record that the function does not have", record.id));
-  for (uint32_t origin : code.origin)
-    if (origin != kNoOrigin && origin >= in.insns.size())
-      return fail("ir", format("@{} names an instruction that the function does not have", origin));
-  return {};
-}
-
-class Worker {
- public:
-  Worker(const bpf::Program& program, const CompileOptions& options, const Stages& stages, bpf::Isa isa)
-      : program_(program), options_(options), stages_(stages), facts_(analyze_calls(program)) {
-    lower_options_.isa = isa;
-    lower_options_.tidy = options.tidy_code;
-  }
-
-  void compile(FunctionOutcome& out) const {
-    const bpf::Function& in = program_.functions[out.id];
-    CheckScope scope(in.name);
-    if (!in.keep_reason.empty()) {
-      out.kept = Error{.message = in.keep_reason, .code = "kept"};
-      return place(out, in);
-    }
-    if (Result<void> done = run(out, in); !done) {
-      out.kept = std::move(done.error());
-      place(out, in);
-    }
-  }
-
- private:
-  static void place(FunctionOutcome& out, const bpf::Function& in) {
-    if (out.kept->where.section.empty()) out.kept->where.section = in.section;
-    if (out.kept->where.function.empty()) out.kept->where.function = in.name;
-  }
-
-  Result<void> run(FunctionOutcome& out, const bpf::Function& in) const {
-    Result<Function> fn = stages_.lift(program_, out.id, facts_);
-    if (!fn) return fail(fn.error());
-    if (auto done = stages_.optimize(*fn, program_.symbols, lower_options_.isa); !done)
-      return fail(done.error());
-    if (options_.want_ir) out.ir = *fn;
-    if (options_.want_code) {
-      Result<bpf::NewCode> code = stages_.lower(std::move(*fn), in, lower_options_);
-      if (!code) return fail(code.error());
-      if (auto sound = check_records(*code, in); !sound) return sound;
-      const bool needed = bpf::isa_of(in.insns) > lower_options_.isa;
-      if (options_.never_larger && !needed && code->insns.size() > in.insns.size())
-        return fail("larger", format("the new code has {} instructions, the old {}", code->insns.size(),
-                                     in.insns.size()));
-      out.insns_out = checked_cast<uint32_t>(code->insns.size());
-      out.x86_out = bpf::x86_size(code->insns, code->attachments);
-      out.code = std::move(*code);
-    }
-    return {};
-  }
-
-  const bpf::Program& program_;
-  const CompileOptions& options_;
-  const Stages& stages_;
-  CallFacts facts_;
-  LowerOptions lower_options_;
-};
-
-}  // namespace
 
 Result<std::vector<bool>> select_functions(const bpf::Program& program,
                                            const std::vector<std::string>& patterns, bool with_callees) {
@@ -152,21 +80,12 @@ Result<CompiledProgram> compile_program(const bpf::Program& program, const Compi
   }
 
   const Worker worker(program, options, stages, result.isa);
+  if (stages.module.passes && calls_its_own(program)) {
+    compile_module(worker, result);
+    return result;
+  }
   // Each function has its own outcome, so the order of the work cannot show in the result.
-  std::atomic<uint32_t> next = 0;
-  const auto total = static_cast<size_t>(std::ranges::count(*selected, true));
-  auto work = [&] {
-    for (uint32_t i = next++; i < count; i = next++)
-      if (result.functions[i].selected) {
-        worker.compile(result.functions[i]);
-        if (options.progress) options.progress(program.functions[bpf::FunctionId{i}].name, total);
-      }
-  };
-  const unsigned threads = std::min(std::max(options.threads, 1u), std::max(count, 1u));
-  std::vector<std::thread> others;
-  for (unsigned i = 1; i < threads; ++i) others.emplace_back(work);
-  work();
-  for (std::thread& thread : others) thread.join();
+  worker.for_each(result, [&](FunctionOutcome& out) { worker.compile(out); });
   return result;
 }
 

@@ -13,16 +13,18 @@
 #include "driver/candidates.h"
 #include "ir/function.h"
 #include "lift/lift.h"
+#include "pass/pass.h"
 
 namespace epass::driver {
 
 struct CompileOptions {
   std::vector<std::string> programs = {};  // patterns; empty: all. A program's own subprograms go with it
   std::optional<bpf::Isa> isa = {};        // none: v3, or v4 if the input uses it
-  // A function whose new code has more records than its old stays as it was.
+  // A function whose new code has more records than its old, and what was copied into it, stays as it was.
   bool never_larger = true;
   bool tidy_code = false;  // LowerOptions::tidy
   Selection selection = {};
+  bool keep_unused = false;  // leave out no functions
   unsigned threads = 1;
   bool want_code = true;  // off: stop after the passes
   bool want_ir = false;   // keep the functions in SSA form
@@ -30,12 +32,23 @@ struct CompileOptions {
   std::function<void(const std::string& name, size_t total)> progress = {};
 };
 
+// Passes that see all functions of a program, with what is done to each function between them.
+struct ModuleStages {
+  size_t passes = 0;  // 0: there are none
+  // All is done anew from here on: nothing that was counted before happened.
+  std::function<void()> begin = {};
+  // What stands before pass number `part`, or behind the last.
+  std::function<Result<void>(Function&, const Symbols&, bpf::Isa, size_t part)> optimize = {};
+  std::function<Result<void>(Members&, const Symbols&, bpf::Isa, size_t pass)> run = {};
+};
+
 // What is done to one function, so that tests can put something else in.
 struct Stages {
   std::function<Result<Function>(const bpf::Program&, bpf::FunctionId, const CallFacts&)> lift = {};
   std::function<Result<void>(Function&, const Symbols&, bpf::Isa)> optimize = {};
-  // The second is what the function was; without code if it comes from text.
-  std::function<Result<bpf::NewCode>(Function&&, const bpf::Function&, const LowerOptions&)> lower = {};
+  // The second is what the function was, with what was copied into it.
+  std::function<Result<bpf::NewCode>(Function&&, CodeSize, const LowerOptions&)> lower = {};
+  ModuleStages module = {};  // for programs whose functions call each other; else `optimize` does it
 };
 
 struct FunctionOutcome {
@@ -45,13 +58,20 @@ struct FunctionOutcome {
   uint32_t x86_in = 0, x86_out = 0;       // bytes of machine code as bpf/x86_size.h estimates them
   std::optional<bpf::NewCode> code = {};  // none: the input's code
   std::optional<Error> kept = {};  // why it stayed as it was; code `larger` if only the size spoke against it
-  std::optional<Function> ir = {};  // with want_ir
+  std::optional<Function> ir = {};           // with want_ir
+  bool dropped = false;                      // nothing leads to it any more: it is not written
+  std::set<bpf::FunctionId> relies_on = {};  // if one of these is kept, so must this one
 };
 
 struct CompiledProgram {
   std::vector<FunctionOutcome> functions = {};  // one per function, in the program's order
   bpf::Isa isa = bpf::Isa::kV3;
+  bool drops_unused = false;
 };
+
+// Keeps those functions that may not have their new code because others were kept, and finds anew which are
+// dropped.
+void settle(const bpf::Program& program, CompiledProgram& compiled);
 
 // Error: `unknown-program`.
 Result<CompiledProgram> compile_program(const bpf::Program& program, const CompileOptions& options,

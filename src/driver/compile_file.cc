@@ -30,14 +30,23 @@ bool is_same(const bpf::NewCode& code, const bpf::Function& fn) {
 std::map<bpf::FunctionId, bpf::NewCode> changed_code(const CompiledFile& file) {
   std::map<bpf::FunctionId, bpf::NewCode> changed;
   for (const FunctionOutcome& out : file.compiled.functions)
-    if (out.code && !is_same(*out.code, file.program().functions[out.id])) changed.emplace(out.id, *out.code);
+    if (out.code && !out.dropped && !is_same(*out.code, file.program().functions[out.id]))
+      changed.emplace(out.id, *out.code);
   return changed;
+}
+
+std::set<bpf::FunctionId> dropped_functions(const CompiledFile& file) {
+  std::set<bpf::FunctionId> dropped;
+  for (const FunctionOutcome& out : file.compiled.functions)
+    if (out.dropped) dropped.insert(out.id);
+  return dropped;
 }
 
 Result<std::vector<uint8_t>> write_native(const CompiledFile& file, Emit emit, const FileOptions& options) {
   const bool is_flat = !file.code.object;
   if (emit == Emit::kElf && file.code.object)
-    return file.code.object->write(changed_code(file), {.keep_dwarf = options.keep_dwarf});
+    return file.code.object->write(changed_code(file),
+                                   {.keep_dwarf = options.keep_dwarf, .dropped = dropped_functions(file)});
   if ((emit == Emit::kDump || emit == Emit::kRaw) && is_flat) {
     auto insns = object::join_flat(file.program(), changed_code(file));
     if (!insns) return fail(insns.error());
@@ -61,8 +70,12 @@ Result<std::vector<uint8_t>> write_listing(const CompiledFile& file, const FileO
   auto code = read_code(std::move(output));
   if (!code) return fail(code.error());
   std::string text;
-  for (const FunctionOutcome& out : file.compiled.functions)
-    if (out.selected) text += (text.empty() ? "" : "\n") + listing(*code, out.id);
+  uint32_t next = 0;  // functions that are left out are not there
+  for (const FunctionOutcome& out : file.compiled.functions) {
+    if (out.dropped) continue;
+    const bpf::FunctionId id{next++};
+    if (out.selected) text += (text.empty() ? "" : "\n") + listing(*code, id);
+  }
   return bytes_of(text);
 }
 
@@ -104,6 +117,7 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   if (pipeline->in_sequence()) compile.threads = 1;
   if (options.pipeline.bisect) compile.selection = {};
   if (options.pipeline.filter) compile.selection.filter = &options.pipeline.filter;
+  compile.keep_unused = options.keep_dwarf;  // it describes them
   compile.want_ir = file.emit == Emit::kEpir;
   compile.want_code = !compile.want_ir;
   const bool is_ssa = file.code.module.has_value();
@@ -119,9 +133,15 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
       .optimize = [&](Function& fn, const Symbols& symbols,
                       bpf::Isa isa) { return pipeline->run(fn, symbols, isa); },
       .lower =
-          [&](Function&& fn, const bpf::Function& in, const LowerOptions& lower_options) {
-            return lower_best(std::move(fn), in, file.program().symbols, lower_options, compile.selection);
+          [&](Function&& fn, CodeSize was, const LowerOptions& lower_options) {
+            return lower_best(std::move(fn), was, file.program().symbols, lower_options, compile.selection);
           },
+      .module = {.passes = pipeline->module_passes(),
+                 .begin = [&] { pipeline->begin_module(); },
+                 .optimize = [&](Function& fn, const Symbols& symbols, bpf::Isa isa,
+                                 size_t part) { return pipeline->run_part(fn, symbols, isa, part); },
+                 .run = [&](Members& members, const Symbols& symbols, bpf::Isa isa,
+                            size_t pass) { return pipeline->run_module_pass(members, symbols, isa, pass); }},
   };
   auto compiled = compile_program(file.program(), compile, stages);
   if (!compiled) return in_file(compiled.error());
@@ -150,6 +170,7 @@ Result<void> keep_functions(CompiledFile& file, const std::vector<bool>& which, 
     out.kept->where.section = fn.section;
     out.kept->where.function = fn.name;
   }
+  settle(file.program(), file.compiled);
   auto bytes = write_output(file, options);
   if (!bytes) return fail(bytes.error());
   file.bytes = std::move(*bytes);
@@ -161,8 +182,13 @@ std::string offset_map(const CompiledFile& file) {
   for (const FunctionOutcome& out : file.compiled.functions) {
     const std::string& name = file.program().functions[out.id].name;
     for (uint32_t i = 0; i < out.insns_out; ++i) {
-      const uint32_t origin = out.code ? out.code->origin[i] : i;
-      text += format("{} {} {}\n", name, i, origin < out.insns_in ? std::to_string(origin) : "-");
+      const bpf::OriginPlace from = out.code
+                                        ? bpf::place_of_origin(out.id, out.code->inlined, out.code->origin[i])
+                                        : bpf::OriginPlace{out.id, i};
+      const bpf::Function& fn = file.program().functions[from.function];
+      std::string old = from.insn < fn.insns.size() ? std::to_string(from.insn) : "-";
+      if (from.function != out.id) old = fn.name + ":" + old;
+      text += format("{} {} {}\n", name, i, old);
     }
   }
   return text;

@@ -35,7 +35,7 @@ Result<void> keep_functions(CompiledFile& file, const std::vector<bool>& which, 
                             const FileOptions& options);
 
 // "FUNCTION NEW OLD" per line, for every record of every function of the output, in order; OLD is `-` for an
-// instruction that comes from none of the input.
+// instruction that comes from none of the input, FUNCTION:OLD for one that was copied from another function.
 std::string offset_map(const CompiledFile& file);
 
 }  // namespace epass::driver

@@ -23,6 +23,8 @@ class IrFileStore {
   // `-`. An error is kept, and comes out of `finish`, too: it is the user's, not the function's.
   epass::IrFiles files(uint64_t run, const Symbols& symbols, std::string& printed);
   void failed(const Error& error);
+  // Nothing that was dumped or failed counts.
+  void restart() { dumps_.clear(), error_.reset(); }
 
   // Writes the files. Errors: the first that `failed` told; a file that was loaded for nothing; writing.
   Result<void> finish(const Symbols& symbols);

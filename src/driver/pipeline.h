@@ -27,6 +27,8 @@ struct PipelineOptions {
   std::vector<PassInfo> passes = {};    // besides those of passes/passes.def
   // Asked before each pass on each function, by several threads: may it run?
   std::function<bool(const Function&, const PassInfo&)> filter = {};
+  // Told before all passes run anew on all functions: what was asked before does not count.
+  std::function<void()> restart = {};
 
   // Whether functions must go through the passes one after another: what is shown or counted depends on the
   // order.
@@ -60,6 +62,14 @@ class Pipeline {
   static Result<Pipeline> parse(const PipelineOptions& options);
   // Runs all passes over one function. May be called by several threads, for different functions.
   Result<void> run(Function& fn, const Symbols& symbols, bpf::Isa isa);
+  // How many of its passes see all functions of a program. They divide the others into parts.
+  size_t module_passes() const;
+  // The same in steps, over the functions of one program that stay where they are: after begin_module(), what
+  // stands before module pass number `part` over each function, then that pass, and so on; at last what
+  // stands behind the last one.
+  void begin_module();
+  Result<void> run_part(Function& fn, const Symbols& symbols, bpf::Isa isa, size_t part);
+  Result<void> run_module_pass(Members& members, const Symbols& symbols, bpf::Isa isa, size_t pass);
   // Whether functions must come one after another.
   bool in_sequence() const;
   // Once all functions are done: writes what passes put into files. Errors: what is wrong with such files.
@@ -68,9 +78,9 @@ class Pipeline {
 
   Pipeline(Pipeline&&) noexcept;
   ~Pipeline();
+  struct State;
 
  private:
-  struct State;
   explicit Pipeline(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -29,10 +29,12 @@ void RemarkLog::after_pass(std::string_view pass, const Function& fn) {
     auto found = now.find(insn);
     const std::string after = found == now.end() ? "" : found->second;
     if (after == before) continue;
+    const bpf::OriginPlace place = bpf::place_of_origin({}, fn.inlined, insn);
     done_.push_back({.function = fn.name,
                      .section = fn.section,
                      .pass = std::string(pass),
-                     .insn = insn,
+                     .insn = place.insn,
+                     .copied_from = place.function,
                      .from = before,
                      .to = after});
   }
@@ -43,15 +45,19 @@ void RemarkLog::said(std::string_view pass, const Function& fn, std::vector<Pass
   std::vector<Remark>& list = said_.try_emplace(std::string(pass)).first->second;
   list.clear();
   for (PassRemark& remark : what) {
+    const bpf::OriginPlace place = bpf::place_of_origin({}, fn.inlined, remark.insn);
     Remark made{.kind = remark.kind == PassRemark::kMissed ? Remark::kMissed : Remark::kAnalysis,
                 .function = fn.name,
                 .section = fn.section,
                 .pass = std::string(pass),
-                .insn = remark.insn,
+                .insn = place.insn,
+                .copied_from = place.function,
                 .from = remark.operation,
                 .to = remark.operation,
                 .reason = std::move(remark.reason)};
-    auto same = [&](const Remark& r) { return r.insn == made.insn && r.reason == made.reason; };
+    auto same = [&](const Remark& r) {
+      return r.insn == made.insn && r.copied_from == made.copied_from && r.reason == made.reason;
+    };
     if (std::ranges::none_of(list, same)) list.push_back(std::move(made));
   }
 }

@@ -17,9 +17,10 @@ struct Remark {
   Kind kind = kPassed;
   std::string function = {}, section = {};
   std::string pass = {};
-  uint32_t insn = 0;               // of the input's function
-  std::string from = {}, to = {};  // operations; `to` is empty where nothing is left of the instruction
-  std::string reason = {};         // of missed and analysis: what the pass said
+  uint32_t insn = 0;                 // of the input's function
+  bpf::FunctionId copied_from = {};  // if set, of this one: its code was copied into `function`
+  std::string from = {}, to = {};    // operations; `to` is empty where nothing is left of the instruction
+  std::string reason = {};           // of missed and analysis: what the pass said
 };
 
 // Watches one function on its way through the pipeline.

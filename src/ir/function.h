@@ -52,8 +52,8 @@ struct InstData {
   Value result = {};
   Block block = {};
   Inst prev = {}, next = {};
-  // Index of the record in the input function that it comes from: for source lines and messages, and nothing
-  // else.
+  // Index of the record in the input function that it comes from, or see Function::inlined: for source lines
+  // and messages, and nothing else.
   uint32_t origin = kNoOrigin;
   bpf::SymbolId symbol = {};
   Slot slot = {};
@@ -124,6 +124,7 @@ class Function {
   bool is_entry = false;
   bool is_global = false;
   bool returns_void = false;
+  std::vector<bpf::Inlined> inlined = {};  // what origins beyond its own records mean, sorted
 
   Table<Value, ValueData> values;
   Table<Inst, InstData> insts;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint64_t kFramePointer = 0x7fff'0000'1000;
 constexpr uint64_t kFrameBytes = 4096;  // placed slots in the upper 512, the others below them
+constexpr uint64_t kMostFrames = 8;
 
 uint64_t mix(uint64_t x) {
   x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
@@ -34,28 +35,59 @@ struct Word {
 class Interpreter {
  public:
   Interpreter(const Function& fn, const Symbols& symbols, const InterpretOptions& options)
-      : fn_(fn), symbols_(symbols), options_(options), may_goto_(options.may_goto_budget) {
-    int64_t below = -512;
-    for (uint32_t s = 0; s < fn.slots.size(); ++s) {
-      const SlotData& slot = fn.slots[Slot{s}];
-      if (!slot.place) below -= int64_t(slot.size + 7) & ~7;
-      slots_.push_back(kFramePointer + uint64_t(slot.place ? slot.place : below));
-    }
-  }
+      : here_{&fn}, symbols_(symbols), options_(options), may_goto_(options.may_goto_budget) {}
 
   Behaviour run(std::span<const uint64_t> args) {
-    auto params = fn_.params(fn_.entry());
-    for (size_t n = 0; n < params.size(); ++n)
-      set(params[n], {n < args.size() ? args[n] : mix(options_.seed, n + 100), true});
-    Inst at = fn_.blocks[fn_.entry()].first;
-    for (uint64_t step = 0; step < options_.steps && !ended_; ++step) at = execute(at);
-    if (ended_ && out_.end != Behaviour::End::kUndefined) show_stores();
+    std::vector<Word> words;
+    for (size_t n = 0; n < fn().params(fn().entry()).size(); ++n)
+      words.push_back({n < args.size() ? args[n] : mix(options_.seed, n + 100), true});
+    const Word result = body(words);
+    if (!ended_)
+      end(result.defined ? Behaviour::End::kReturned : Behaviour::End::kReturnedNothing, result.bits);
+    if (out_.end != Behaviour::End::kUndefined && out_.end != Behaviour::End::kOutOfSteps) show_stores();
     return std::move(out_);
   }
 
  private:
-  void set(Value v, Word w) { values_.at(v) = w; }
-  Word get(Inst i, size_t n) const { return values_[fn_.operand(i, n)]; }
+  // The function that runs.
+  struct Activation {
+    const Function* fn = nullptr;
+    SideTable<Value, Word> values = SideTable<Value, Word>();
+    std::vector<uint64_t> slots = {};  // addresses
+    std::optional<Word> returned = {};
+  };
+  const Function& fn() const { return *here_.fn; }
+
+  // Runs `here_` up to its return.
+  Word body(std::span<const Word> args) {
+    const uint64_t frame = kFramePointer - depth_ * kFrameBytes;
+    int64_t below = -512;
+    for (uint32_t s = 0; s < fn().slots.size(); ++s) {
+      const SlotData& slot = fn().slots[Slot{s}];
+      if (!slot.place) below -= int64_t(slot.size + 7) & ~7;
+      here_.slots.push_back(frame + uint64_t(slot.place ? slot.place : below));
+    }
+    const auto params = fn().params(fn().entry());
+    for (size_t n = 0; n < params.size(); ++n) set(params[n], n < args.size() ? args[n] : Word{});
+    for (Inst at = fn().blocks[fn().entry()].first; !ended_ && !here_.returned; at = execute(at))
+      if (++steps_ > options_.steps) end(Behaviour::End::kOutOfSteps);
+    return here_.returned.value_or(Word{});
+  }
+
+  Word call_function(Inst i, const Function& callee) {
+    std::vector<Word> args;
+    for (size_t n = 0; n < fn().operands(i).size(); ++n) args.push_back(get(i, n));
+    if (depth_ == kMostFrames - 1) return end(Behaviour::End::kUndefined), Word{};
+    Activation caller = std::exchange(here_, Activation{&callee});
+    ++depth_;
+    const Word result = body(args);
+    --depth_;
+    here_ = std::move(caller);
+    return result;
+  }
+
+  void set(Value v, Word w) { here_.values.at(v) = w; }
+  Word get(Inst i, size_t n) const { return here_.values[fn().operand(i, n)]; }
 
   void end(Behaviour::End how, uint64_t result = 0) { out_.end = how, out_.result = result, ended_ = true; }
   void effect(std::string text) {
@@ -73,7 +105,7 @@ class Interpreter {
     out_.effects.push_back(std::move(text));
   }
 
-  static bool in_frame(uint64_t address) { return kFramePointer - address - 1 < kFrameBytes; }
+  static bool in_frame(uint64_t address) { return kFramePointer - address - 1 < kFrameBytes * kMostFrames; }
 
   uint64_t read(uint64_t address, uint32_t bytes) const {
     uint64_t value = 0;
@@ -85,29 +117,34 @@ class Interpreter {
     }
     return value;
   }
+  // The bytes there up to the first that nothing was written to, at most 8.
+  uint64_t read_written(uint64_t address) const {
+    uint32_t bytes = 0;
+    while (bytes < 8 && memory_.contains(address + bytes)) ++bytes;
+    return read(address, bytes);
+  }
   void write(uint64_t address, uint64_t value, uint32_t bytes) {
     for (uint32_t n = 0; n < bytes; ++n) memory_[address + n] = uint8_t(value >> 8 * n);
   }
 
   // Follows edge `n`: all arguments are read before any parameter is set.
   Inst follow(Inst i, size_t n) {
-    Edge e = fn_.edge(i, n);
+    Edge e = fn().edge(i, n);
     std::vector<Word> words;
-    for (Value v : fn_.args(e)) words.push_back(values_[fn_.resolve(v)]);
-    Block to = fn_.edges[e].to;
-    auto params = fn_.params(to);
+    for (Value v : fn().args(e)) words.push_back(here_.values[fn().resolve(v)]);
+    Block to = fn().edges[e].to;
+    auto params = fn().params(to);
     for (size_t k = 0; k < params.size(); ++k) set(params[k], words[k]);
-    return fn_.blocks[to].first;
+    return fn().blocks[to].first;
   }
 
   Inst branch(Inst i) {
-    const InstData& d = fn_.insts[i];
+    const InstData& d = fn().insts[i];
     switch (d.op) {
       case Opcode::Jump: return follow(i, 0);
       case Opcode::MayGoto: return follow(i, may_goto_ && may_goto_-- ? 1 : 0);
       case Opcode::Return: {
-        Word w = get(i, 0);
-        end(w.defined ? Behaviour::End::kReturned : Behaviour::End::kReturnedNothing, w.bits);
+        here_.returned = get(i, 0);
         return i;
       }
       case Opcode::Unreachable: end(Behaviour::End::kUndefined); return i;
@@ -120,7 +157,7 @@ class Interpreter {
   }
 
   Inst execute(Inst i) {
-    const InstData& d = fn_.insts[i];
+    const InstData& d = fn().insts[i];
     if (ends_block(d.op)) return branch(i);
     Word result;
     if (is_call(d.op))
@@ -132,18 +169,18 @@ class Interpreter {
     else
       result = compute(i);
     if (d.result) set(d.result, result);
-    return fn_.next(i);
+    return fn().next(i);
   }
 
   Word compute(Inst i) const {
-    const InstData& d = fn_.insts[i];
+    const InstData& d = fn().insts[i];
     switch (d.op) {
       // The loader changes CO-RE constants.
       case Opcode::Const:
         return {d.core == kNoCore ? uint64_t(d.imm) : mix(options_.seed, d.core) & 0xffff, true};
       case Opcode::Undef: return {};
       case Opcode::Symbol: return {(mix(symbols_[d.symbol].name) & 0xffff'ffff'f000) + uint64_t(d.imm), true};
-      case Opcode::SlotAddr: return {slots_[d.slot.index] + uint64_t(d.imm), true};
+      case Opcode::SlotAddr: return {here_.slots[d.slot.index] + uint64_t(d.imm), true};
       default: break;
     }
     Word x = get(i, 0);
@@ -154,7 +191,7 @@ class Interpreter {
   }
 
   Word memory(Inst i) {
-    const InstData& d = fn_.insts[i];
+    const InstData& d = fn().insts[i];
     const uint32_t bytes = bytes_of(d.size);
     const uint64_t mask = bytes == 8 ? UINT64_MAX : (uint64_t{1} << 8 * bytes) - 1;
     if (!get(i, 0).defined) return end(Behaviour::End::kUndefined), Word{};
@@ -199,7 +236,7 @@ class Interpreter {
   }
 
   Word packet(Inst i) {
-    const InstData& d = fn_.insts[i];
+    const InstData& d = fn().insts[i];
     uint64_t at = uint64_t(d.imm);
     if (d.op == Opcode::LdInd) {
       if (!get(i, 1).defined) return end(Behaviour::End::kUndefined), Word{};
@@ -213,15 +250,20 @@ class Interpreter {
 
   // A call may change all memory but the frame, and of the frame what it gets a pointer to.
   Word call(Inst i) {
-    const InstData& d = fn_.insts[i];
+    const InstData& d = fn().insts[i];
+    const bool follows = !options_.functions.empty();
+    if (d.op == Opcode::CallFunc && follows)
+      if (const bpf::FunctionId id = symbols_[d.symbol].function; id && id.index < options_.functions.size())
+        return call_function(i, options_.functions[id.index]);
     std::string text = std::string(info(d.op).mnemonic);
     if (d.symbol) text += " " + symbols_[d.symbol].name;
     text += format("#{}+{}(", d.imm, d.offset);
     for (size_t n = 0; n < d.operand_count; ++n) {
       Word w = get(i, n);
       text += n ? ", " : "";
-      text += w.defined ? format("{:#x}", w.bits) : "undef";
-      if (w.defined && in_frame(w.bits)) text += format("={:#x}", read(w.bits, 8));
+      const bool is_pointer = w.defined && in_frame(w.bits);
+      text += !w.defined ? "undef" : is_pointer && follows ? "frame" : format("{:#x}", w.bits);
+      if (is_pointer) text += format("={:#x}", follows ? read_written(w.bits) : read(w.bits, 8));
     }
     text += ")";
     const uint64_t h = mix(mix(options_.seed, ++epoch_), mix(text));
@@ -234,15 +276,14 @@ class Interpreter {
     return {result % 4 == 0 ? 0 : result % 4 == 1 ? result >> 56 : result, true};
   }
 
-  const Function& fn_;
+  Activation here_;
   const Symbols& symbols_;
   const InterpretOptions& options_;
-  SideTable<Value, Word> values_;
-  std::vector<uint64_t> slots_;  // addresses
   std::unordered_map<uint64_t, uint8_t> memory_;
   std::map<uint64_t, std::optional<uint8_t>> stored_;  // since the last effect; none: undefined
   uint64_t epoch_ = 0;                                 // calls so far
   uint32_t may_goto_;
+  uint64_t depth_ = 0, steps_ = 0;
   bool ended_ = false;
   Behaviour out_;
 };

@@ -16,6 +16,9 @@ struct InterpretOptions {
   uint64_t seed = 0;
   uint64_t steps = 100000;  // instructions until it gives up
   uint32_t may_goto_budget = 8;
+  // Calls of these, by their number in the module, run their code; else they are calls of something unknown.
+  // Frames then lie anywhere: where a pointer into one points to is not shown.
+  std::span<const Function> functions = {};
   bool additions_are_stores = false;  // atomic_add is compared as a store: only other CPUs can tell
 };
 

@@ -91,6 +91,8 @@ class ModuleParser : ParserTokens {
     skip_newlines();
     while (accept("slot"))
       if (auto done = slot(); !done) return done;
+    while (accept("origins"))
+      if (auto done = inlined(); !done) return done;
     if (auto done = parse_body(lexer_, symbol_ids_, fn_); !done) {
       Error error = done.error();
       if (error.where.line < 0) error.where = {.function = fn_.name, .line = at.line, .column = at.column};
@@ -116,6 +118,29 @@ class ModuleParser : ParserTokens {
       slot.place = static_cast<int16_t>(*place);
     }
     fn_.slots.add(slot);
+    auto done = end_of_line();
+    skip_newlines();
+    return done;
+  }
+
+  Result<void> inlined() {
+    const Token at = lexer_.peek();
+    auto begin = number(0, UINT32_MAX - 1, "the first origin");
+    if (!begin) return fail(begin.error());
+    if (auto done = expect("function"); !done) return done;
+    auto function = number(0, UINT32_MAX - 1, "a function's number");
+    if (!function) return fail(function.error());
+    if (auto done = expect("size"); !done) return done;
+    auto size = number(0, UINT32_MAX - 1 - *begin, "a number of records");
+    if (!size) return fail(size.error());
+    if (auto done = expect("copies"); !done) return done;
+    auto copies = number(1, UINT32_MAX, "how often it was copied");
+    if (!copies) return fail(copies.error());
+    const bpf::Inlined from{bpf::FunctionId{uint32_t(*function)}, uint32_t(*begin), uint32_t(*size),
+                            uint32_t(*copies)};
+    if (!fn_.inlined.empty() && fn_.inlined.back().begin + fn_.inlined.back().size > from.begin)
+      return bad(at, "origins of inlined code are in ascending order");
+    fn_.inlined.push_back(from);
     auto done = end_of_line();
     skip_newlines();
     return done;

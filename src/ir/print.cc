@@ -78,6 +78,9 @@ class Printer {
       out_ += format("  slot s{} {}", s, slot.size) +
               (slot.place ? format(" at fp-{}\n", -int(slot.place)) : " any\n");
     }
+    for (const bpf::Inlined& from : fn_.inlined)
+      out_ += format("  origins {} function {} size {} copies {}\n", from.begin, from.function.index,
+                     from.size, from.copies);
     for (Block b : fn_.all_blocks()) block(b);
     out_ += "}\n";
     return std::move(out_);

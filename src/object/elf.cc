@@ -184,7 +184,7 @@ Result<void> renumber(ElfFile& elf) {
   for (size_t n = 0; n < elf.symbols.size(); ++n) {
     ElfSymbol s = elf.symbols[n];
     bool indexed = s.section != SHN_UNDEF && s.section < SHN_LORESERVE;
-    if (indexed && elf.sections[s.section].dropped) continue;
+    if (s.dropped || (indexed && elf.sections[s.section].dropped)) continue;
     if (indexed) s.section = uint16_t(section_at[s.section]);
     symbol_at[n] = uint32_t(symbols.size());
     if (s.binding() == STB_LOCAL) locals = uint32_t(symbols.size()) + 1;
@@ -194,7 +194,11 @@ Result<void> renumber(ElfFile& elf) {
     if (s.dropped || s.type != SHT_REL) continue;
     auto list = read_relocations(elf, s);
     if (!list) return fail(list.error());
-    for (ElfRelocation& r : *list) r.symbol = symbol_at[r.symbol];
+    for (ElfRelocation& r : *list) {
+      if (elf.symbols[r.symbol].dropped)
+        return fail("output", format("`{}` still refers to `{}`", s.name, elf.symbols[r.symbol].name));
+      r.symbol = symbol_at[r.symbol];
+    }
     write_relocations(s, *list);
   }
   elf.symbols = std::move(symbols);

@@ -29,6 +29,7 @@ struct ElfSymbol {
   uint8_t info = 0, other = 0;
   uint16_t section = 0;  // index, or a reserved one
   uint64_t value = 0, size = 0;
+  bool dropped = false;  // left out when written
   uint8_t type() const { return info & 15; }
   uint8_t binding() const { return info >> 4; }
 };
@@ -56,7 +57,8 @@ Result<ElfFile> read_elf(Bytes bytes);
 Result<std::vector<ElfRelocation>> read_relocations(const ElfFile& elf, const ElfSection& section);
 void write_relocations(ElfSection& section, const std::vector<ElfRelocation>& relocations);
 
-// Sections that are `dropped` go with their symbols; indices are renumbered everywhere.
+// Sections that are `dropped` go with their symbols; indices are renumbered everywhere. Nothing that stays
+// may refer to a symbol that is dropped.
 Result<std::vector<uint8_t>> write_elf(ElfFile elf);
 
 }  // namespace epass::object

@@ -3,6 +3,7 @@
 #include "object/lines.h"
 
 #include <algorithm>
+#include <set>
 
 namespace epass::object {
 namespace {
@@ -14,22 +15,22 @@ struct Run {
   bool only_copies = true;  // of instructions that stand further up, too
 };
 
-std::vector<Run> runs_of(std::span<const ExtRecord> old, const bpf::NewCode& code, uint32_t begin,
-                         uint32_t end) {
+std::vector<Run> runs_of(const std::vector<OldLines>& old, bpf::FunctionId own, const bpf::NewCode& code) {
   std::vector<Run> runs;
-  std::vector<bool> seen(end - begin);
+  std::set<uint32_t> seen;
   for (uint32_t n = 0; n < code.insns.size(); n += bpf::records(code.insns[n])) {
     // What comes from nowhere belongs to what stands before it.
-    const bool from_nowhere = code.origin[n] >= end - begin;
+    bpf::OriginPlace from = bpf::place_of_origin(own, code.inlined, code.origin[n]);
+    const bool from_nowhere = from.insn >= old[from.function.index].size;
     if (n && from_nowhere) continue;
-    const uint32_t origin = from_nowhere ? 0 : code.origin[n];
-    auto r = std::ranges::upper_bound(old, (begin + origin) * 8, {}, &ExtRecord::offset);
-    if (r == old.begin() && (n || old.empty())) continue;
-    if (r == old.begin()) ++r;  // the kernel wants a line for the first instruction
+    if (from_nowhere) from = {own, 0};
+    const auto& lines = old[from.function.index].records;
+    auto r = std::ranges::upper_bound(lines, from.insn, {}, &ExtRecord::offset);
+    if (r == lines.begin() && (n || lines.empty())) continue;
+    if (r == lines.begin()) ++r;  // the kernel wants a line for the first instruction
     const ExtRecord* line = &*std::prev(r);
     if (runs.empty() || runs.back().line != line) runs.push_back({.line = line, .begin = n});
-    runs.back().only_copies &= seen[origin];
-    seen[origin] = true;
+    runs.back().only_copies &= !seen.insert(code.origin[n]).second;
   }
   return runs;
 }
@@ -48,10 +49,13 @@ void drop_copies(std::vector<Run>& runs, size_t most) {
 
 }  // namespace
 
-std::vector<ExtRecord> lines_of(std::span<const ExtRecord> old, const bpf::NewCode& code, uint32_t begin,
-                                uint32_t end, uint32_t place) {
-  std::vector<Run> runs = runs_of(old, code, begin, end);
-  drop_copies(runs, old.size());
+std::vector<ExtRecord> lines_of(const std::vector<OldLines>& old, bpf::FunctionId own,
+                                const bpf::NewCode& code, uint32_t place) {
+  std::vector<Run> runs = runs_of(old, own, code);
+  size_t most = old[own.index].records.size();
+  for (const bpf::Inlined& from : code.inlined)
+    most += old[from.function.index].records.size() * size_t(from.copies);
+  drop_copies(runs, most);
   std::vector<ExtRecord> out;
   out.reserve(runs.size());
   for (const Run& run : runs) {

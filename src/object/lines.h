@@ -9,10 +9,16 @@
 
 namespace epass::object {
 
-// The line records of one function. `old` are those of its old code, which were instructions `begin` to `end`
-// of the section, sorted; the new code stands at instruction `place`. Each new instruction has the line of
-// the one it comes from; there are never more records than before.
-std::vector<ExtRecord> lines_of(std::span<const ExtRecord> old, const bpf::NewCode& code, uint32_t begin,
-                                uint32_t end, uint32_t place);
+// The line records of an input function, sorted; their offsets count instructions from its start.
+struct OldLines {
+  std::span<const ExtRecord> records = {};
+  uint32_t size = 0;  // of the function, in instructions
+};
+
+// The line records of the new code of function `own`, which stands at instruction `place` of its section.
+// Each new instruction has the line of the one it comes from; there are never more records than before, and
+// those of each copy of other functions.
+std::vector<ExtRecord> lines_of(const std::vector<OldLines>& old, bpf::FunctionId own,
+                                const bpf::NewCode& code, uint32_t place);
 
 }  // namespace epass::object

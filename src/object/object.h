@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 
 #include "object/btf.h"
 #include "object/elf.h"
@@ -11,6 +12,8 @@ namespace epass::object {
 
 struct WriteOptions {
   bool keep_dwarf = false;  // .debug_* sections describe the old code; kept only on request
+  // Functions that are left out: nothing that is written may refer to them.
+  std::set<bpf::FunctionId> dropped = {};
 };
 
 struct Map {

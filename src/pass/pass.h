@@ -1,8 +1,10 @@
 #pragma once
-// What a pass is: a function that edits one function in SSA form, and a line in passes/passes.def.
+// What a pass is: a function that edits one function in SSA form, or all functions of a program, and a line
+// in passes/passes.def.
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,26 +43,13 @@ struct PassRemark {
   std::string reason = {};
 };
 
-// What a pass may use besides the function.
-struct PassContext {
+// What a pass may use besides the functions.
+struct ModulePassContext {
   const Symbols& symbols;
   const PassOptions& options;
   Counters& counters;            // for --stats: bump with count("simplify.x + 0")
   bpf::Isa isa = bpf::Isa::kV3;  // what the code generator may use
   const IrFiles& files;
-  Analyses& analyses;  // of the function as it was when the pass began, unless asked for after an edit
-  std::vector<PassRemark>* remarks = nullptr;  // none: nobody listens
-
-  // Says why nothing was done at `i`, in a few words: "a call in between may read it". Costs nothing unless
-  // remarks were asked for; where finding the reason is work, ask `remarks` first.
-  void missed(const Function& fn, Inst i, std::string_view reason) const {
-    if (remarks) remark(PassRemark::kMissed, fn, i, reason);
-  }
-  // Says what was found out about `i`.
-  void analysis(const Function& fn, Inst i, std::string_view what) const {
-    if (remarks) remark(PassRemark::kAnalysis, fn, i, what);
-  }
-  void remark(PassRemark::Kind kind, const Function& fn, Inst i, std::string_view reason) const;
 
   // The value of an option, or `fallback`.
   std::string option(std::string_view name, std::string_view fallback = "") const {
@@ -74,13 +63,62 @@ struct PassContext {
   }
 };
 
+struct PassContext : ModulePassContext {
+  Analyses& analyses;  // of the function as it was when the pass began, unless asked for after an edit
+  std::vector<PassRemark>* remarks = nullptr;  // none: nobody listens
+
+  // Says why nothing was done at `i`, in a few words: "a call in between may read it". Costs nothing unless
+  // remarks were asked for; where finding the reason is work, ask `remarks` first.
+  void missed(const Function& fn, Inst i, std::string_view reason) const {
+    if (remarks) remark(PassRemark::kMissed, fn, i, reason);
+  }
+  // Says what was found out about `i`.
+  void analysis(const Function& fn, Inst i, std::string_view what) const {
+    if (remarks) remark(PassRemark::kAnalysis, fn, i, what);
+  }
+  void remark(PassRemark::Kind kind, const Function& fn, Inst i, std::string_view reason) const;
+};
+
 using PassFunction = Result<Changed> (*)(Function&, PassContext&);
+
+// One function of a program, as passes see it that see all of them.
+struct Member {
+  Function* fn = nullptr;   // null: it stays as it was
+  bool is_private = false;  // only calls lead to it, all of them in functions of the module
+  bool is_fixed = false;    // its code may have to stay as it was: read it, but change nothing in it, and
+                            // change nothing that it takes or gives
+  uint32_t records = 0;     // of the input's code
+  // Functions whose change it counts on: if one of them stays as it was, so must this one.
+  std::set<bpf::FunctionId> relies_on = {};
+  Changed changed = Changed::kNothing;  // by the pass that runs now: set it for each function that changed
+};
+
+// The functions of one program, in its order.
+struct Members {
+  std::vector<Member> list = {};
+  bool drops_unused = false;  // whether private functions that nothing leads to any more are left out
+
+  // What a call of a member calls, null for all other instructions.
+  Member* callee(const Function& fn, Inst i, const Symbols& symbols) {
+    const InstData& d = fn.insts[i];
+    const bpf::FunctionId id =
+        d.op == Opcode::CallFunc && d.symbol ? symbols[d.symbol].function : bpf::FunctionId{};
+    return id && id.index < list.size() ? &list[id.index] : nullptr;
+  }
+  bpf::FunctionId id(const Member& member) const {
+    return bpf::FunctionId{static_cast<uint32_t>(&member - list.data())};
+  }
+};
+
+// A pass that sees all functions. It sets Member::changed, and says what changed most.
+using ModulePassFunction = Result<Changed> (*)(Members&, ModulePassContext&);
 
 struct PassInfo {
   std::string_view name, summary;
   std::string_view options;  // "path=FILE (default -)", "" for none
   std::string_view levels;   // "O1 O2": the levels that run it
-  PassFunction run;
+  PassFunction run = nullptr;
+  ModulePassFunction run_on_module = nullptr;  // instead of `run`
 };
 
 }  // namespace epass

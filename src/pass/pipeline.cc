@@ -67,11 +67,16 @@ class Parser {
       if (const char* level = catalog_.level ? catalog_.level(name) : nullptr) {
         auto inner = Parser(level, catalog_).run();
         if (!inner) return inner;
+        // In a group the level is what it is for one function.
+        if (depth) std::erase_if(*inner, [](const Stage& s) { return s.pass && s.pass->run_on_module; });
         std::ranges::move(*inner, std::back_inserter(stages));
         continue;
       }
       auto info = std::ranges::find(catalog_.passes, name, &PassInfo::name);
       if (info == catalog_.passes.end()) return unknown(name, begin);
+      if (info->run_on_module && depth)
+        return bad("pipeline",
+                   "`" + std::string(name) + "` sees all functions: it has no place in `fixpoint`", begin);
       Stage stage{.pass = &*info};
       if (accept('('))
         if (auto ok = options(stage); !ok) return fail(ok.error());
@@ -123,6 +128,15 @@ class Parser {
   size_t at_ = 0;
 };
 
+Result<void> check_after(const PassInfo& pass, const Function& fn) {
+  auto ok = verify(fn);
+  if (ok) return ok;
+  Error error = ok.error();
+  error.message = "the pass `" + std::string(pass.name) + "` left an invalid function: " + error.message;
+  error.code = "pass-broke-ir";
+  return fail(std::move(error));
+}
+
 struct Runner {
   Function& fn;
   const Symbols& symbols;
@@ -154,10 +168,11 @@ struct Runner {
 
   Result<Changed> run_pass(const Stage& stage) {
     const PassInfo& pass = *stage.pass;
+    if (!pass.run) return Changed::kNothing;
     if (hooks.may_run && !hooks.may_run(pass)) return Changed::kNothing;
     CheckScope scope(pass.name);
     if (hooks.before) hooks.before(pass, fn);
-    PassContext context{symbols, stage.options, counters, isa, hooks.files, analyses};
+    PassContext context{{symbols, stage.options, counters, isa, hooks.files}, analyses};
     std::vector<PassRemark> remarks;
     if (hooks.remarks) context.remarks = &remarks;
     auto changed = pass.run(fn, context);
@@ -168,13 +183,7 @@ struct Runner {
     if (*changed == Changed::kControlFlow) analyses.control_flow_changed();
     if (hooks.after) hooks.after(pass, fn, *changed);
     if (hooks.verify_each) {
-      if (auto ok = verify(fn); !ok) {
-        Error error = ok.error();
-        error.message =
-            "the pass `" + std::string(pass.name) + "` left an invalid function: " + error.message;
-        error.code = "pass-broke-ir";
-        return fail(std::move(error));
-      }
+      if (auto ok = check_after(pass, fn); !ok) return fail(ok.error());
       if (!analyses.is_current())
         return fail("pass-broke-ir",
                     "the pass `" + std::string(pass.name) + "` changed the control flow and did not say so");
@@ -225,6 +234,50 @@ Result<void> run_pipeline(Function& fn, std::span<const Stage> stages, const Sym
                           Counters& counters, const PassHooks& hooks) {
   auto changed = Runner{fn, symbols, isa, counters, hooks}.run(stages);
   if (!changed) return fail(changed.error());
+  return {};
+}
+
+bool has_module_passes(std::span<const Stage> stages) {
+  return std::ranges::any_of(stages, [](const Stage& s) { return s.pass && s.pass->run_on_module; });
+}
+
+Result<Changed> run_module_pass(Members& members, const Stage& stage, const Symbols& symbols, bpf::Isa isa,
+                                Counters& counters, const PassHooks& hooks) {
+  const PassInfo& pass = *stage.pass;
+  if (hooks.may_run && !hooks.may_run(pass)) return Changed::kNothing;
+  CheckScope scope(pass.name);
+  for (Member& member : members.list) {
+    member.changed = Changed::kNothing;
+    if (member.fn && hooks.before) hooks.before(pass, *member.fn);
+  }
+  ModulePassContext context{symbols, stage.options, counters, isa, hooks.files};
+  auto changed = pass.run_on_module(members, context);
+  if (!changed) return changed;
+  for (Member& member : members.list) {
+    if (!member.fn) continue;
+    if (member.changed != Changed::kNothing) member.fn->compact_aliases();
+    if (hooks.after) hooks.after(pass, *member.fn, member.changed);
+    if (!hooks.verify_each) continue;
+    if (auto ok = check_after(pass, *member.fn); !ok) return fail(ok.error());
+  }
+  return changed;
+}
+
+Result<void> run_pipeline(Members& members, std::span<const Stage> stages, const Symbols& symbols,
+                          bpf::Isa isa, Counters& counters, const PassHooks& hooks) {
+  for (size_t begin = 0; begin < stages.size();) {
+    size_t end = begin;
+    while (end < stages.size() && !(stages[end].pass && stages[end].pass->run_on_module)) ++end;
+    for (Member& member : members.list) {
+      if (!member.fn) continue;
+      auto done = run_pipeline(*member.fn, stages.subspan(begin, end - begin), symbols, isa, counters, hooks);
+      if (!done) return done;
+    }
+    if (end < stages.size())
+      if (auto done = run_module_pass(members, stages[end], symbols, isa, counters, hooks); !done)
+        return fail(done.error());
+    begin = end + 1;
+  }
   return {};
 }
 

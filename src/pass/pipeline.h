@@ -40,9 +40,20 @@ struct PassHooks {
   std::function<void(const PassInfo&, std::vector<PassRemark>&&)> remarks = {};
 };
 
-// Runs the stages in order. A pass that leaves an invalid function is an error `pass-broke-ir` that names it.
+// Whether passes in it see all functions of a program. They stand outside of groups.
+bool has_module_passes(std::span<const Stage> stages);
+
+// Runs the stages in order; passes that see all functions are left out. A pass that leaves an invalid
+// function is an error `pass-broke-ir` that names it.
 Result<void> run_pipeline(Function& fn, std::span<const Stage> stages, const Symbols& symbols, bpf::Isa isa,
                           Counters& counters, const PassHooks& hooks);
+
+// Runs one stage with such a pass. `hooks` are called for each function that it may have changed.
+Result<Changed> run_module_pass(Members& members, const Stage& stage, const Symbols& symbols, bpf::Isa isa,
+                                Counters& counters, const PassHooks& hooks);
+// Runs all stages over all functions, one after another.
+Result<void> run_pipeline(Members& members, std::span<const Stage> stages, const Symbols& symbols,
+                          bpf::Isa isa, Counters& counters, const PassHooks& hooks);
 
 // The nearest of `words` to `word`, or "" if none is near.
 std::string nearest_word(std::string_view word, std::span<const std::string_view> words);

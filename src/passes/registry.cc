@@ -5,10 +5,13 @@
 namespace epass {
 
 #define PASS(function, ...) Result<Changed> function(Function&, PassContext&);
+#define MODULE_PASS(function, ...) Result<Changed> function(Members&, ModulePassContext&);
 #include "passes/passes.def"
 
 static constexpr PassInfo kPasses[] = {
-#define PASS(function, name, summary, options, levels) {name, summary, options, levels, function},
+#define PASS(function, name, summary, options, levels) {name, summary, options, levels, function, nullptr},
+#define MODULE_PASS(function, name, summary, options, levels) \
+  {name, summary, options, levels, nullptr, function},
 #include "passes/passes.def"
 };
 
@@ -20,9 +23,11 @@ namespace {
 #define TIDY "fixpoint(simplify-cfg,const-prop,simplify,immediates,simplify-params,dce),simplify-cfg"
 
 constexpr const char* kO1 = "promote-slots," TIDY;
-// Memory first, while constants still stand by themselves; then what that uncovers; blocks are shared last.
+// Functions first, so that the other passes see what was copied. Memory then, while constants still stand by
+// themselves; then what that uncovers; blocks are shared last.
 #define O2(merge_stores, roll_loops)                                                                      \
-  "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,test-signs,simplify-params,dce),fold-offsets," \
+  "inline,drop-unused,promote-slots,"                                                                     \
+  "fixpoint(simplify-cfg,const-prop,simplify,test-signs,simplify-params,dce),dead-args,dce,fold-offsets," \
   "early-cse,combine-loads," merge_stores ",dce," merge_stores ",fold-params,dead-stores," TIDY           \
   ",fold-params,early-cse,fold-offsets," TIDY ",merge-constants," TIDY "," roll_loops "," TIDY            \
   ",merge-tails," TIDY ",merge-tails," TIDY ",hoist-stores,dce"

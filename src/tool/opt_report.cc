@@ -140,6 +140,12 @@ std::string json_lines(const OptReport& report) {
     line.number_or_null("insns_out", has_code ? std::optional<int64_t>(out.insns_out) : std::nullopt);
     line.number_or_null("x86_bytes_in", had_code ? std::optional<int64_t>(out.x86_in) : std::nullopt);
     line.number_or_null("x86_bytes_out", has_code ? std::optional<int64_t>(out.x86_out) : std::nullopt);
+    line.boolean_or_null("dropped", out.dropped);
+    std::vector<std::string> inlined;
+    if (out.code)
+      for (const bpf::Inlined& from : out.code->inlined)
+        inlined.push_back(report.file.program().functions[from.function].name);
+    line.texts("inlined", inlined);
     line.text_or_null("kept", out.kept ? out.kept->code + ": " + out.kept->message : "");
     if (!report.kernel.words.empty()) {
       line.text_or_null("kernel", report.kernel.words[out.id.index]);

@@ -48,7 +48,7 @@ std::string json_lines() {
     }
     JsonLine line;
     line.number("schema", 1).text("pass", pass.name).text("summary", pass.summary).texts("levels", levels);
-    line.text_or_null("options", pass.options);
+    line.text_or_null("options", pass.options).text("over", pass.run_on_module ? "program" : "function");
     text += line.line();
   }
   return text;

@@ -8,9 +8,11 @@
 //     }
 //     ; =>                             the golden text of the function above, each line as a comment
 //
-// A line `; ----` starts another module in the same file, under the same command. `pass` runs each function
-// on seeded arguments and memory, too, before and after each pass, and compares. `verify` wants an error in
-// each module, at the line with the comment `; error: TEXT`, which its message contains.
+// `; test: module inline` runs passes that see all functions of the module; the behaviour of its programs,
+// calls included, is compared before and after. A line `; ----` starts another module in the same file, under
+// the same command. `pass` runs each function on seeded arguments and memory, too, before and after each
+// pass, and compares. `verify` wants an error in each module, at the line with the comment `; error: TEXT`,
+// which its message contains.
 // `--rules simplify.cc DIR` demands that the cases in DIR count each rule of the table.
 
 #include <charconv>
@@ -165,8 +167,11 @@ class FileTest {
         complain(1, "printing changes after parsing");
     } else if (command_ == "pass") {
       for (Function& fn : module->functions) printed.push_back(run_passes(fn, module->symbols));
+    } else if (command_ == "module") {
+      run_module(*module);
+      for (const Function& fn : module->functions) printed.push_back(print(fn, module->symbols));
     } else {
-      return complain(1, "the commands are roundtrip, verify, pass");
+      return complain(1, "the commands are roundtrip, verify, pass, module");
     }
     compare(printed);
   }
@@ -228,9 +233,52 @@ class FileTest {
     return print(fn, symbols);
   }
 
+  void run_module(Module& module) {
+    auto stages = parse_pipeline(argument_, {.passes = all_passes(), .level = level_pipeline});
+    if (!stages) return complain(1, stages.error().message);
+    const std::vector<Function> original = module.functions;
+    Members members = members_of(module);
+    auto done =
+        run_pipeline(members, *stages, module.symbols, bpf::Isa::kV3, counters_, {.verify_each = true});
+    if (!done) return complain(1, done.error().message);
+    for (size_t f = 0; f < original.size(); ++f) {
+      const Function &before = original[f], &after = module.functions[f];
+      for (const RunLine& run : runs_) {
+        if (run.function != before.name) continue;
+        check_run(run, before, module.symbols, run.before, "before", original);
+        check_run(run, after, module.symbols, run.after, "after", module.functions);
+      }
+      for (uint64_t seed = 0; seed < kSeeds && !members.list[f].is_private; ++seed) {
+        Behaviour a =
+            interpret(before, module.symbols, {}, {.seed = seed, .steps = 10000, .functions = original});
+        Behaviour b = interpret(after, module.symbols, {},
+                                {.seed = seed, .steps = 20000, .functions = module.functions});
+        if (std::string what = difference(a, b); !what.empty())
+          return complain(1, format("`{}` changes, seed {}: {}", before.name, seed, what));
+      }
+    }
+  }
+
+  static Members members_of(Module& module) {
+    Members members;
+    for (Function& fn : module.functions) {
+      Member member{.fn = &fn, .is_private = !fn.is_entry && !fn.is_global};
+      for (Inst i : fn.all_insts())
+        if (fn.insts[i].origin != kNoOrigin)
+          member.records = std::max(member.records, fn.insts[i].origin + 1);
+      members.list.push_back(std::move(member));
+    }
+    for (Function& fn : module.functions)
+      for (Inst i : fn.all_insts())
+        if (fn.insts[i].op == Opcode::Symbol)
+          if (const bpf::FunctionId id = module.symbols[fn.insts[i].symbol].function)
+            members.list[id.index].is_private = false;
+    return members;
+  }
+
   void check_run(const RunLine& run, const Function& fn, const Symbols& symbols, uint64_t wanted,
-                 const char* when) {
-    Behaviour b = interpret(fn, symbols, run.args);
+                 const char* when, std::span<const Function> functions = {}) {
+    Behaviour b = interpret(fn, symbols, run.args, {.functions = functions});
     if (b.end != Behaviour::End::kReturned)
       complain(run.line.number, format("returned nothing {} the passes", when));
     else if (b.result != wanted)

@@ -14,6 +14,7 @@ std::vector<Variant> variants(uint64_t seed) {
       {.passes = "O1"},
       {.passes = "O1", .homes = Homes::kPreferred},
       {.passes = "O1", .homes = Homes::kLast},
+      {.passes = "O2"},
   };
   std::vector<std::string> names;
   for (const PassInfo& pass : all_passes())
@@ -48,11 +49,16 @@ Result<const Compiler::Module*> Compiler::module(const std::string& passes) {
   auto stages = parse_pipeline(passes, {all_passes(), level_pipeline});
   if (!stages) return fail(stages.error());
   Module module = lifted_;
-  for (Function& fn : module) {
-    Counters counters;
-    auto ok = run_pipeline(fn, *stages, program_.symbols, bpf::Isa::kV4, counters, {.verify_each = true});
-    if (!ok) return fail(ok.error());
+  Members members;
+  for (uint32_t n = 0; n < module.size(); ++n) {
+    const bpf::Function& fn = program_.functions[bpf::FunctionId{n}];
+    members.list.push_back({.fn = &module[n],
+                            .is_private = !fn.is_entry && !fn.is_callback,
+                            .records = uint32_t(fn.insns.size())});
   }
+  Counters counters;
+  auto ok = run_pipeline(members, *stages, program_.symbols, bpf::Isa::kV4, counters, {.verify_each = true});
+  if (!ok) return fail(ok.error());
   it->second = std::move(module);
   return &it->second;
 }

@@ -22,7 +22,7 @@ char _license[] __attribute__((section("license"))) = "GPL";
 )";
 
 // What no kernel takes in `inner`, and what every kernel takes elsewhere: loads from another place.
-Result<Changed> spoil(Function& fn, PassContext&) {
+Changed spoil_loads(Function& fn) {
   for (Block b : fn.all_blocks())
     for (Inst i : fn.insts_of(b))
       if (fn.insts[i].op == Opcode::Load && fn.insts[i].offset < 16) {
@@ -30,6 +30,21 @@ Result<Changed> spoil(Function& fn, PassContext&) {
         return Changed::kInstructions;
       }
   return Changed::kNothing;
+}
+Result<Changed> spoil(Function& fn, PassContext&) { return spoil_loads(fn); }
+Result<Changed> spoil_all(Members& members, ModulePassContext&) {
+  for (Member& member : members.list)
+    if (member.fn) member.changed = spoil_loads(*member.fn);
+  return Changed::kInstructions;
+}
+
+// Blames what `inner` has become.
+Result<std::string> judge_spoiled(const CompiledFile& file, bpf::FunctionId entry) {
+  EXPECT_EQ(file.program().functions[entry].name, "one");
+  for (const driver::FunctionOutcome& out : file.compiled.functions)
+    for (size_t n = 0; out.code && n < out.code->insns.size(); ++n)
+      if (out.code->insns[n].off == 28672) return std::string("it is spoiled");
+  return std::string();
 }
 
 bpf::FunctionId function_named(const CompiledFile& file, std::string_view name) {
@@ -49,7 +64,7 @@ class BackOff : public ::testing::Test {
   }
   CompiledFile compile(const std::string& passes) {
     options_.pipeline.text = passes;
-    options_.pipeline.passes = {{"spoil", "", "", "", spoil}};
+    options_.pipeline.passes = {{"spoil", "", "", "", spoil}, {"spoil-all", "", "", "", nullptr, spoil_all}};
     auto file = driver::compile_file(input_, options_);
     EXPECT_TRUE(file) << file.error().message;
     return std::move(*file);
@@ -85,16 +100,25 @@ TEST_F(BackOff, LeavesOutOnePassOfOneFunction) {
   int asked = 0;
   const driver::Judge judge = [&](const CompiledFile& f, bpf::FunctionId entry) -> Result<std::string> {
     ++asked;
-    EXPECT_EQ(entry, function_named(f, "one"));
-    for (const driver::FunctionOutcome& out : f.compiled.functions)
-      for (size_t n = 0; out.code && n < out.code->insns.size(); ++n)
-        if (out.code->insns[n].off == 28672) return std::string("it is spoiled");
-    return std::string();
+    return judge_spoiled(f, entry);
   };
   auto left_out = driver::back_off(file, input_, options_, {function_named(file, "one")}, judge);
   ASSERT_TRUE(left_out) << left_out.error().message;
   expect_only_that(file, *left_out, spoiled);
   EXPECT_LT(asked, 16);
+}
+
+// What such a pass does to one function may be right only with what it does to others: it goes for all.
+TEST_F(BackOff, LeavesOutAPassOverAllFunctions) {
+  CompiledFile file = compile("simplify,dce,spoil-all,simplify,dce");
+  auto left_out = driver::back_off(file, input_, options_, {function_named(file, "one")}, judge_spoiled);
+  ASSERT_TRUE(left_out) << left_out.error().message;
+  ASSERT_EQ(left_out->size(), 1u);
+  EXPECT_EQ((*left_out)[0].pass, "spoil-all");
+  EXPECT_EQ((*left_out)[0].function, function_named(file, "inner"));
+  const CompiledFile without = compile("simplify,dce,simplify,dce");
+  for (const char* name : {"inner", "one", "two"})
+    EXPECT_EQ(code(file, name).insns, code(without, name).insns) << name;
 }
 
 TEST_F(BackOff, KeepsAFunctionThatNoPassIsToBlameFor) {

@@ -32,6 +32,8 @@ std::vector<bpf::Insn> zeros() {
   return insns;
 }
 
+const CodeSize kZeros{.insns = uint32_t(zeros().size()), .x86 = bpf::x86_size(zeros(), {})};
+
 bpf::NewCode compile(const bpf::Program& program, Selection selection) {
   auto fn = lift(program, bpf::FunctionId{0}, analyze_calls(program));
   EXPECT_TRUE(fn);
@@ -39,8 +41,7 @@ bpf::NewCode compile(const bpf::Program& program, Selection selection) {
   EXPECT_TRUE(stages);
   Counters counters;
   EXPECT_TRUE(run_pipeline(*fn, *stages, program.symbols, bpf::Isa::kV3, counters, {}));
-  const bpf::Function& in = program.functions[bpf::FunctionId{0}];
-  auto code = lower_best(std::move(*fn), in, program.symbols, {.tidy = true}, selection);
+  auto code = lower_best(std::move(*fn), kZeros, program.symbols, {.tidy = true}, selection);
   EXPECT_TRUE(code);
   return std::move(*code);
 }
@@ -48,25 +49,23 @@ bpf::NewCode compile(const bpf::Program& program, Selection selection) {
 TEST(Candidates, ObjectivesDiffer) {
   auto program = object::split_flat(zeros(), "test");
   ASSERT_TRUE(program);
-  const uint32_t before = bpf::x86_size(zeros(), {});
   const bpf::NewCode fewest = compile(*program, {.effort = Effort::kFew, .objective = Objective::kSize});
   EXPECT_EQ(fewest.insns.size(), zeros().size() - 1);
-  EXPECT_GT(bpf::x86_size(fewest.insns, {}), before);
+  EXPECT_GT(bpf::x86_size(fewest.insns, {}), kZeros.x86);
   const bpf::NewCode balanced =
       compile(*program, {.effort = Effort::kFew, .objective = Objective::kBalanced});
   EXPECT_LE(balanced.insns.size(), zeros().size());
-  EXPECT_LE(bpf::x86_size(balanced.insns, {}), before);
+  EXPECT_LE(bpf::x86_size(balanced.insns, {}), kZeros.x86);
 }
 
 TEST(Candidates, ASearchIsNeverWorseAndAlwaysTheSame) {
   auto program = object::split_flat(zeros(), "test");
   ASSERT_TRUE(program);
-  const auto in = uint32_t(zeros().size()), x86 = bpf::x86_size(zeros(), {});
   for (Objective objective :
        {Objective::kBalanced, Objective::kSize, Objective::kSpeed, Objective::kVerifier}) {
     const bpf::NewCode few = compile(*program, {.effort = Effort::kFew, .objective = objective});
     const bpf::NewCode more = compile(*program, {.effort = Effort::kSearch, .objective = objective});
-    EXPECT_LE(cost_of(more, objective, in, x86), cost_of(few, objective, in, x86));
+    EXPECT_LE(cost_of(more, objective, kZeros), cost_of(few, objective, kZeros));
     EXPECT_EQ(more.insns, compile(*program, {.effort = Effort::kSearch, .objective = objective}).insns);
   }
 }
@@ -75,17 +74,17 @@ TEST(Candidates, LoopsCount) {
   const bpf::Insn multiply = make_insn(bpf::kAlu64 | bpf::kMul, 0, 0, 0, 3),
                   plain = make_insn(bpf::kAlu64, 1, 0, 0, 3);
   const bpf::Insn again = make_insn(bpf::kJmp | bpf::kJlt, 1, 0, -2, 9);
-  EXPECT_GT(cost_of(code_of({plain, multiply, again, kLeave}), Objective::kSpeed, 0, 0),
-            cost_of(code_of({multiply, plain, again, kLeave}), Objective::kSpeed, 0, 0) - 1);
-  EXPECT_GT(cost_of(code_of({plain, multiply, again, kLeave}), Objective::kSpeed, 0, 0),
-            cost_of(code_of({plain, multiply, kLeave}), Objective::kSpeed, 0, 0) * 4);
+  EXPECT_GT(cost_of(code_of({plain, multiply, again, kLeave}), Objective::kSpeed, {}),
+            cost_of(code_of({multiply, plain, again, kLeave}), Objective::kSpeed, {}) - 1);
+  EXPECT_GT(cost_of(code_of({plain, multiply, again, kLeave}), Objective::kSpeed, {}),
+            cost_of(code_of({plain, multiply, kLeave}), Objective::kSpeed, {}) * 4);
 }
 
 TEST(Candidates, MoreRecordsThanTheInputAreTheWorst) {
   const bpf::NewCode two = code_of({make_insn(bpf::kAlu64 | bpf::kMov, 0, 0, 0, 0), kLeave});
   for (Objective objective :
        {Objective::kBalanced, Objective::kSize, Objective::kSpeed, Objective::kVerifier})
-    EXPECT_GT(cost_of(two, objective, 1, 0), 1e6);
+    EXPECT_GT(cost_of(two, objective, {.insns = 1}), 1e6);
 }
 
 }  // namespace

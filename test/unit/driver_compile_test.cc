@@ -35,7 +35,7 @@ Stages fake(uint32_t size, std::string fails_for = "") {
         return fn;
       },
       .optimize = [](Function&, const Symbols&, bpf::Isa) -> Result<void> { return {}; },
-      .lower = [=](const Function& fn, const bpf::Function&, const LowerOptions&) -> Result<bpf::NewCode> {
+      .lower = [=](const Function& fn, CodeSize, const LowerOptions&) -> Result<bpf::NewCode> {
         if (fn.name == fails_for) return fail("stack-limit", "too much stack");
         bpf::NewCode code;
         code.insns.assign(size, kExit);
