@@ -21,11 +21,11 @@ namespace {
 
 constexpr const char* kO1 = "promote-slots," TIDY;
 // Memory first, while constants still stand by themselves; then what that uncovers; blocks are shared last.
-#define O2(merge_stores, roll_loops)                                                                         \
-  "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,test-signs,thread-jumps,simplify-params,dce),"    \
-  "fold-offsets,early-cse,combine-loads," merge_stores ",dce," merge_stores ",fold-params,dead-stores," TIDY \
-  ",fold-params,early-cse,fold-offsets," TIDY ",thread-jumps,merge-constants," TIDY "," roll_loops "," TIDY  \
-  ",merge-tails," TIDY ",merge-tails," TIDY
+#define O2(merge_stores, roll_loops)                                                                      \
+  "promote-slots,fixpoint(simplify-cfg,const-prop,simplify,test-signs,thread-jumps,simplify-params,dce)," \
+  "fold-offsets,early-cse,combine-loads,repeated-stores," merge_stores ",dce," merge_stores               \
+  ",fold-params,dead-stores," TIDY ",fold-params,early-cse,fold-offsets," TIDY ",merge-constants," TIDY   \
+  "," roll_loops "," TIDY ",merge-tails," TIDY ",merge-tails," TIDY
 
 constexpr const char* kO2 = O2("merge-stores", "roll-loops(trips=3)");
 constexpr const char* kOs = O2("merge-stores(keys=yes)", "roll-loops") ",roll-stores," TIDY;
