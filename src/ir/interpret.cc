@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/format.h"
+#include "bpf/contracts.h"
 #include "ir/eval.h"
 
 namespace epass {
@@ -248,6 +249,12 @@ class Interpreter {
     return {value & ((uint64_t{1} << 8 * bytes_of(d.size)) - 1), true};
   }
 
+  // Whether a call leaves what that argument points to as it is.
+  static bool only_reads(const InstData& d, size_t n) {
+    const bpf::HelperContract* helper = d.op == Opcode::CallHelper ? bpf::helper(int32_t(d.imm)) : nullptr;
+    return helper && n < helper->args.size() && (helper->args[n] == 'k' || helper->args[n] == 'r');
+  }
+
   // A call may change all memory but the frame, and of the frame what it gets a pointer to.
   Word call(Inst i) {
     const InstData& d = fn().insts[i];
@@ -269,7 +276,7 @@ class Interpreter {
     const uint64_t h = mix(mix(options_.seed, ++epoch_), mix(text));
     std::erase_if(memory_, [](const auto& byte) { return !in_frame(byte.first); });
     for (size_t n = 0; n < d.operand_count; ++n)
-      if (Word w = get(i, n); w.defined && in_frame(w.bits)) write(w.bits, mix(h, n), 8);
+      if (Word w = get(i, n); w.defined && in_frame(w.bits) && !only_reads(d, n)) write(w.bits, mix(h, n), 8);
     effect(std::move(text));
     // Small results and null are what programs ask for.
     const uint64_t result = mix(h, 99);

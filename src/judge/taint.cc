@@ -76,8 +76,7 @@ Taint::Shadow Taint::load(uint64_t address, uint32_t size) {
   }
   if (vm::is_in(address, vm::kDataBase, vm::kHeapBase)) {
     const uint64_t symbol = vm::region_number(vm::kDataBase, address);
-    if (symbol < program_.symbols.size() &&
-        !is_writable_data(program_.symbols[SymbolId{uint32_t(symbol)}]))
+    if (symbol < program_.symbols.size() && !is_writable_data(program_.symbols[SymbolId{uint32_t(symbol)}]))
       pending_size_ = 0;
   }
   pending_address_ = address;

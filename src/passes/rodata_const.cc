@@ -26,7 +26,8 @@ std::optional<uint64_t> frozen_bytes(const Function& fn, const Symbols& symbols,
   const bpf::Symbol& symbol = symbols[d.symbol];
   // The kernel's own form has the offset in the upper half.
   const int64_t at = offset + (d.pseudo == bpf::kMapValue ? d.imm >> 32 : d.imm);
-  if (symbol.kind != bpf::Symbol::Kind::kData || at < 0 || at + bytes > int64_t(symbol.frozen.size())) return {};
+  if (symbol.kind != bpf::Symbol::Kind::kData || at < 0 || at + bytes > int64_t(symbol.frozen.size()))
+    return {};
   uint64_t value = 0;
   std::memcpy(&value, symbol.frozen.data() + at, bytes);
   return value;
