@@ -40,6 +40,9 @@ constexpr const char* kSteps[] = {
 constexpr int kSearchSteps = 120;
 // Records that the ways of a search may compile together: a function of 10,000 gets 100 of them.
 constexpr uint64_t kSearchWork = 1'000'000;
+// A register that holds a constant must be equal where the verifier compares states, too: in large functions
+// it walks ways again that it would have known.
+constexpr uint64_t kMostPooled = 500;
 // Beyond this size a function is compiled in one way only.
 constexpr uint64_t kMostInsts = 200'000;
 
@@ -80,8 +83,9 @@ double time_of(const bpf::NewCode& code) {
 
 class Contest {
  public:
-  Contest(CodeSize was, const Symbols& symbols, const LowerOptions& options, const Selection& selection)
-      : symbols_(symbols), options_(options), selection_(selection), was_(was) {}
+  Contest(CodeSize was, const Symbols& symbols, const LowerOptions& options, const Selection& selection,
+          bool may_pool)
+      : symbols_(symbols), options_(options), selection_(selection), was_(was), may_pool_(may_pool) {}
 
   // Lowers it, and keeps it if it is better than what there is. `fn` stays as it is.
   bool enter(Function&& fn, Homes homes = Homes::kKept) {
@@ -109,8 +113,10 @@ class Contest {
     hooks.after = [&](const PassInfo&, const Function&, Changed what) {
       changed |= what != Changed::kNothing;
     };
-    if (selection_.filter)
-      hooks.may_run = [&](const PassInfo& pass) { return (*selection_.filter)(fn, pass); };
+    hooks.may_run = [&](const PassInfo& pass) {
+      if (!may_pool_ && pass.name == "pool-constants") return false;
+      return !selection_.filter || (*selection_.filter)(fn, pass);
+    };
     if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return false;
     return enter(std::move(fn), homes);
   }
@@ -127,6 +133,7 @@ class Contest {
   const LowerOptions& options_;
   const Selection& selection_;
   const CodeSize was_;
+  const bool may_pool_;
   Function best_;
   std::optional<bpf::NewCode> best_code_;
   std::optional<Error> error_;
@@ -190,7 +197,8 @@ Result<bpf::NewCode> lower_best(Function&& fn, CodeSize was, const Symbols& symb
                                 const LowerOptions& options, const Selection& selection) {
   if (selection.effort == Effort::kNone || fn.insts.size() > kMostInsts) return lower(std::move(fn), options);
   const uint64_t size = fn.insts.size();
-  Contest contest(was, symbols, options, selection);
+  const bool may_pool = size <= kMostPooled || selection.objective != Objective::kBalanced;
+  Contest contest(was, symbols, options, selection, may_pool);
   Function first = fn;
   contest.enter(std::move(fn), options.homes);
   if (!contest.has_code()) contest.enter(std::move(first), Homes::kPreferred);
