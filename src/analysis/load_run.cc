@@ -13,18 +13,27 @@ SideTable<Inst, uint32_t> number_insts(const Function& fn) {
   return order;
 }
 
-bool allows_width(const Location& at) {
+bool allows_width(const Function& fn, const Location& at, Alignment alignment) {
+  const bool is_aligned = at.at.offset % at.bytes == 0;
   switch (at.at.region) {
-    case Region::kStack: return !at.at.root && at.at.offset % at.bytes == 0;
-    case Region::kPacket:
-    case Region::kMapValue: return true;
+    case Region::kStack: return !at.at.root && is_aligned;
+    case Region::kPacket: return alignment == Alignment::kAny;
+    case Region::kMapValue: {
+      // Values of maps begin at multiples of eight.
+      constexpr int64_t kMapLookupElem = 1;
+      const Inst made = at.at.root ? fn.def(at.at.root) : Inst{};
+      const bool is_value =
+          made && fn.insts[made].op == Opcode::CallHelper && fn.insts[made].imm == kMapLookupElem;
+      return alignment == Alignment::kAny || (is_value && is_aligned);
+    }
     default: return false;
   }
 }
 
 std::optional<LoadRun> find_load_run(const Function& fn, const MemoryModel& memory,
                                      const SideTable<Inst, uint32_t>& order,
-                                     std::span<const ByteSource> bytes, const char** why) {
+                                     std::span<const ByteSource> bytes, Alignment alignment,
+                                     const char** why) {
   auto refuse = [&](const char* reason) {
     if (why) *why = reason;
     return std::optional<LoadRun>();
@@ -57,7 +66,8 @@ std::optional<LoadRun> find_load_run(const Function& fn, const MemoryModel& memo
   }
   start.bytes = uint32_t(bytes.size());
   if (first == last) return {};
-  if (!allows_width(start)) return refuse("a wide load may be refused there: its alignment is not known");
+  if (!allows_width(fn, start, alignment))
+    return refuse("a wide load may be refused there: its alignment is not known");
   for (Inst i = first; i != last; i = fn.next(i))
     if (memory.may_write(i, start)) return refuse("something between the loads may change the bytes");
   // The base of the lowest load may be made between the loads: count from that of the first.

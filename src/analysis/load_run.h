@@ -12,6 +12,9 @@ namespace epass {
 // Numbers of instructions in layout order, for those that were there when it was made.
 SideTable<Inst, uint32_t> number_insts(const Function& fn);
 
+// What the processor that will run the program asks of accesses beyond the stack.
+enum class Alignment : uint8_t { kAny, kStrict };
+
 struct LoadRun {
   Inst first = {};  // the wide load goes before it, with its base: nothing changes the bytes until the last
   int16_t offset = 0;
@@ -24,10 +27,12 @@ struct LoadRun {
 // are there for.
 std::optional<LoadRun> find_load_run(const Function& fn, const MemoryModel& memory,
                                      const SideTable<Inst, uint32_t>& order,
-                                     std::span<const ByteSource> bytes, const char** why = nullptr);
+                                     std::span<const ByteSource> bytes, Alignment alignment,
+                                     const char** why = nullptr);
 
 // Whether the verifier takes an access of any width there, if it takes narrower ones to the same bytes: not
-// in the context or in kernel structures, whose fields have their sizes; on the stack only if it is aligned.
-bool allows_width(const Location& at);
+// in the context or in kernel structures, whose fields have their sizes; on the stack only if it is aligned;
+// if the processor wants all accesses aligned, of the rest only what a lookup found.
+bool allows_width(const Function& fn, const Location& at, Alignment alignment);
 
 }  // namespace epass

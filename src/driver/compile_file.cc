@@ -116,7 +116,12 @@ Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   CompileOptions compile = options.compile;
   if (pipeline->in_sequence()) compile.threads = 1;
   if (options.pipeline.bisect) compile.selection = {};
-  if (options.pipeline.filter) compile.selection.filter = &options.pipeline.filter;
+  std::function<bool(const Function&, const PassInfo&)> filter = options.pipeline.filter;
+  if (options.pipeline.strict_alignment)
+    filter = [&options](const Function& fn, const PassInfo& pass) {
+      return !makes_unaligned(pass) && (!options.pipeline.filter || options.pipeline.filter(fn, pass));
+    };
+  if (filter) compile.selection.filter = &filter;
   compile.keep_unused = options.keep_dwarf;  // it describes them
   compile.want_ir = file.emit == Emit::kEpir;
   compile.want_code = !compile.want_ir;

@@ -178,6 +178,15 @@ Pipeline::Pipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Pipeline::Pipeline(Pipeline&&) noexcept = default;
 Pipeline::~Pipeline() = default;
 
+static void forbid_unaligned(std::vector<Stage>& stages) {
+  for (Stage& stage : stages) {
+    forbid_unaligned(stage.group);
+    if (stage.pass && makes_unaligned(*stage.pass)) stage.options["unaligned"] = "no";
+  }
+}
+
+bool makes_unaligned(const PassInfo& pass) { return pass.options.find("unaligned=") != pass.options.npos; }
+
 Result<Pipeline> Pipeline::parse(const PipelineOptions& options) {
   auto state = std::make_unique<State>();
   state->options = options;
@@ -190,6 +199,7 @@ Result<Pipeline> Pipeline::parse(const PipelineOptions& options) {
   auto stages = parse_pipeline(options.text, {.passes = state->passes, .level = level_pipeline});
   if (!stages) return fail(stages.error());
   state->stages = std::move(*stages);
+  if (options.strict_alignment) forbid_unaligned(state->stages);
   for (size_t n = 0; n < state->stages.size(); ++n)
     if (state->stages[n].pass && state->stages[n].pass->run_on_module) state->module_stages.push_back(n);
   if (auto ready = state->files.prepare(state->stages); !ready) return fail(ready.error());

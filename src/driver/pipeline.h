@@ -24,6 +24,7 @@ struct PipelineOptions {
   bool print_after_all = false, print_changed = false;
   bool time_passes = false, stats = false, remarks = false;
   std::optional<uint64_t> bisect = {};  // run only the first N passes
+  bool strict_alignment = false;        // passes with an option `unaligned` get `unaligned=no`
   std::vector<PassInfo> passes = {};    // besides those of passes/passes.def
   // Asked before each pass on each function, by several threads: may it run?
   std::function<bool(const Function&, const PassInfo&)> filter = {};
@@ -41,6 +42,9 @@ struct PipelineOptions {
 // Error `unknown-pass`: no pass of `passes` is called `name`, which `option` was given.
 Result<void> check_pass_name(std::span<const PassInfo> passes, const std::string& option,
                              const std::string& name);
+
+// Whether a pass may make accesses that are not aligned, unless its option `unaligned` forbids it.
+bool makes_unaligned(const PassInfo& pass);
 
 struct PassTime {
   std::string name = {};

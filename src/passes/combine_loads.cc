@@ -44,10 +44,10 @@ class Combiner {
     }
     if (used != 2 && used != 4 && used != 8) return false;
     const char* why = nullptr;
-    const auto run = find_load_run(fn_, memory_, order_, std::span(bytes).first(used), &why);
+    const auto run = find_load_run(fn_, memory_, order_, std::span(bytes).first(used), alignment_, &why);
     if (why) context_.missed(fn_, i, why);
     if (!run) return false;
-    const Value v = WideValue{fn_, memory_, order_}.load(*run, i);
+    const Value v = WideValue{fn_, memory_, order_, alignment_}.load(*run, i);
     fn_.values[v].home = fn_.home(fn_.insts[i].result);
     replace_keeping_home(fn_, i, v);
     return true;
@@ -57,6 +57,7 @@ class Combiner {
   PassContext& context_;
   const Cfg& cfg_;
   const MemoryModel& memory_;
+  const Alignment alignment_ = alignment_of(context_);
   SideTable<Inst, uint32_t> order_ = number_insts(fn_);
 };
 

@@ -106,7 +106,8 @@ class Merger {
     Location whole = group[0].at;
     whole.bytes = bytes;
     if (filled != bytes || count < 2) return 0;
-    if (!allows_width(whole)) return context_.missed(fn_, group[0].store, kAlignment), size_t{0};
+    if (!allows_width(fn_, whole, alignment_))
+      return context_.missed(fn_, group[0].store, kAlignment), size_t{0};
     std::array<ByteSource, 8> sources;
     Inst last = group[0].store;
     for (size_t k = 0, n = 0; k < count; ++k) {
@@ -116,7 +117,8 @@ class Merger {
     }
     const int64_t offset = fn_.insts[last].offset + begin - memory_.location(last).at.offset;
     if (offset != int16_t(offset)) return 0;
-    const Value v = WideValue{fn_, memory_, order_}.make(std::span(sources).first(bytes), count, last);
+    const Value v =
+        WideValue{fn_, memory_, order_, alignment_}.make(std::span(sources).first(bytes), count, last);
     if (!v) return 0;
     constexpr MemSize kSizes[] = {MemSize::kU8, MemSize::kU16, MemSize::kU32, MemSize::kU64};
     Builder::before(fn_, last).store(kSizes[std::countr_zero(bytes)], fn_.operand(last, 0), int16_t(offset),
@@ -133,6 +135,7 @@ class Merger {
   PassContext& context_;
   const Cfg& cfg_;
   const MemoryModel& memory_;
+  const Alignment alignment_ = alignment_of(context_);
   SideTable<Inst, uint32_t> order_ = number_insts(fn_);
   std::bitset<bpf::kStackSize + 1> keys_;
   std::vector<Waiting> waiting_;

@@ -36,7 +36,7 @@ Value WideValue::make(std::span<const ByteSource> bytes, size_t stores, Inst at)
     return *c == int32_t(*c) || bytes.size() < 8 ? Builder::before(fn, at).constant(*c) : Value{};
   }
   if (low.kind == Kind::kConstant) return {};
-  if (const auto run = find_load_run(fn, memory, order, bytes))
+  if (const auto run = find_load_run(fn, memory, order, bytes, alignment))
     return run->swapped && stores < 3 ? Value{} : load(*run, at);
   const int direction = direction_of(bytes);
   if (direction == 1 && low.byte == 0) return low.value;

@@ -2,13 +2,20 @@
 // Makes one value of bytes that are known one by one.
 
 #include "analysis/load_run.h"
+#include "pass/pass.h"
 
 namespace epass {
+
+// What the option `unaligned` says.
+inline Alignment alignment_of(const PassContext& context) {
+  return context.option("unaligned") == "no" ? Alignment::kStrict : Alignment::kAny;
+}
 
 struct WideValue {
   Function& fn;
   const MemoryModel& memory;
   const SideTable<Inst, uint32_t>& order;
+  Alignment alignment = Alignment::kAny;
 
   // A value with these bytes (2, 4 or 8 of them, the lowest first) in front of `at`. None if that would cost
   // more than the `stores` that it is to replace.

@@ -35,6 +35,7 @@ constexpr Option kOpt[] = {
     {.name = "allow-larger"},
     {.name = "allow-atomic-rmw"},
     {.name = "rodata-const"},
+    {.name = "unaligned", .value = kRequired, .takes = "auto yes no"},
     {.name = "objective", .value = kRequired, .takes = "balanced size speed verifier"},
     {.name = "o", .letter = 'o', .value = kRequired, .takes = "FILE"},
     {.name = "input", .value = kRequired, .takes = "elf raw dump epir"},
@@ -69,6 +70,7 @@ work      -O0 -O1 -O2 -O3 -Os     level (default -O1)     --passes TEXT   own pi
           --objective WHAT        balanced size speed verifier: what -O2 -O3 -Os choose code by
           --allow-larger          take new code that is larger than the old
           --allow-atomic-rmw      shorter, slower: additions to map values become atomic
+          --unaligned auto|yes|no may accesses be unaligned where the code will run? (auto: as here)
           --rodata-const          .rodata is as it will be: no loader sets variables in it
           --check-kernel[=strict] ask this kernel (root); leave out passes whose result it rejects,
                                   strict: or that make it work or keep more

@@ -28,6 +28,13 @@ struct Request {
 
 std::string level_of(const Arguments& arguments) { return arguments.has("O") ? arguments.get("O") : ""; }
 
+// Kernels for these processors let programs access packets and maps as they like.
+#if defined(__x86_64__) || defined(__aarch64__) || defined(__powerpc64__) || defined(__s390x__)
+constexpr bool kUnalignedIsFast = true;
+#else
+constexpr bool kUnalignedIsFast = false;
+#endif
+
 Result<void> read_pipeline(const Arguments& arguments, Request& request) {
   driver::PipelineOptions& pipeline = request.options.pipeline;
   if (arguments.has("O") && arguments.has("passes"))
@@ -63,6 +70,13 @@ Result<void> read_pipeline(const Arguments& arguments, Request& request) {
   if (arguments.has("allow-atomic-rmw")) {
     pipeline.text += ",atomic-rmw,dce";
     request.level += " --allow-atomic-rmw";
+  }
+  pipeline.strict_alignment = !kUnalignedIsFast;
+  if (arguments.has("unaligned")) {
+    const std::string words[] = {"auto", "yes", "no"};
+    auto word = parse_word("--unaligned", arguments.get("unaligned"), words);
+    if (!word) return fail(word.error());
+    if (*word > 0) pipeline.strict_alignment = *word == 2;
   }
   if (arguments.has("rodata-const")) {
     pipeline.text = "rodata-const" + (pipeline.text.empty() ? "" : "," + pipeline.text);
