@@ -56,7 +56,7 @@ class Judge {
     auto each = int64_t(2 + loop.carried.size());
     for (const Progression& p : loop.progressions)
       each += fn_.insts[p.inst].imm != fn_.insts[loop.progressions[0].inst].imm;
-    return records >= 8 * each && (!loop.has_joins || saved >= 64);
+    return records >= 13 * each && (!loop.has_joins || saved >= 64);
   }
 
   // Then nothing may go round in memory.
