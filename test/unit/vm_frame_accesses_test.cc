@@ -173,7 +173,7 @@ class Generator {
 
 TEST(VmFrameAccesses, RandomProgramsStayWhereTheyAreSaidToStay) {
   uint64_t seen = 0;
-  for (uint64_t seed = 0; seed < 20'000; ++seed) {
+  for (uint64_t seed = 0; seed < 5'000; ++seed) {
     const std::string text = Generator(seed).program();
     const bpf::Program program = assembled(text);
     const Executable executable(program);
