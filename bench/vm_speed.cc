@@ -196,8 +196,9 @@ int run(const char* loops) {
     x = x * 6364136223846793005 + 1442695040888963407;
     packet[n] = n % 7 ? uint8_t("epas. nthwe rolid"[x >> 33 & 15]) : ' ';
   }
-  put("Nanoseconds per run; the best of many. `safe` checks every access and counts instructions; `counted` "
-      "only\n"
+  put("Nanoseconds per run; the best of many. `safe` checks accesses that are not proven and counts "
+      "instructions; "
+      "`counted` only\n"
       "counts; `JIT` does neither, as the kernel, for programs that a verifier accepted. Limits: JIT within "
       "1.1 of\n"
       "the kernel, safe within 1.6 of JIT, compile time within 0.33 of the load time; ! misses it.\n");

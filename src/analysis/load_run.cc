@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "bpf/contracts.h"
+
 namespace epass {
 
 SideTable<Inst, uint32_t> number_insts(const Function& fn) {
@@ -20,10 +22,9 @@ bool allows_width(const Function& fn, const Location& at, Alignment alignment) {
     case Region::kPacket: return alignment == Alignment::kAny;
     case Region::kMapValue: {
       // Values of maps begin at multiples of eight.
-      constexpr int64_t kMapLookupElem = 1;
       const Inst made = at.at.root ? fn.def(at.at.root) : Inst{};
       const bool is_value =
-          made && fn.insts[made].op == Opcode::CallHelper && fn.insts[made].imm == kMapLookupElem;
+          made && fn.insts[made].op == Opcode::CallHelper && fn.insts[made].imm == bpf::kMapLookupElem;
       return alignment == Alignment::kAny || (is_value && is_aligned);
     }
     default: return false;

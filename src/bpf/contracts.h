@@ -6,6 +6,9 @@
 
 namespace epass::bpf {
 
+// Helpers that mean more than their contracts say.
+constexpr int32_t kMapLookupElem = 1, kTailCall = 12;
+
 struct HelperContract {
   int32_t id = 0;
   std::string_view name = {};

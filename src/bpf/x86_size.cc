@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "bpf/contracts.h"
+
 namespace epass::bpf {
 namespace {
 
@@ -251,7 +253,6 @@ class Sizer {
   }
 
   static constexpr int kMaxRounds = 20;
-  static constexpr int32_t kTailCall = 12;
   static constexpr uint32_t kPacketLoad = 60;
 
   std::span<const Insn> insns_;

@@ -130,7 +130,7 @@ struct MFunction {
 Result<MFunction> select(const Function& fn, const LowerOptions& options);
 void compute_live_segments(MFunction& mf);
 Result<void> assign_locations(MFunction& mf, const LowerOptions& options);
-void forget_idle_constants(MFunction& mf);
+void forget_idle_constants(MFunction& mf);  // optional: fewer constants keep a register
 Result<bpf::NewCode> emit(const MFunction& mf, const LowerOptions& options);
 
 // Operand `n` of `inst` has to be in a register (not a slot, nor made in place).

@@ -12,6 +12,16 @@
 
 namespace epass::driver {
 
+void keep_old(const bpf::Program& program, FunctionOutcome& out, Error why) {
+  const bpf::Function& fn = program.functions[out.id];
+  why.where.section = fn.section;
+  why.where.function = fn.name;
+  out.code.reset();
+  out.insns_out = out.insns_in;
+  out.x86_out = out.x86_in;
+  out.kept = std::move(why);
+}
+
 Result<std::vector<bool>> select_functions(const bpf::Program& program,
                                            const std::vector<std::string>& patterns, bool with_callees) {
   const uint32_t count = program.functions.size();

@@ -69,6 +69,9 @@ struct CompiledProgram {
   bool drops_unused = false;
 };
 
+// The function stays as it was, for that reason.
+void keep_old(const bpf::Program& program, FunctionOutcome& out, Error why);
+
 // Keeps those functions that may not have their new code because others were kept, and finds anew which are
 // dropped.
 void settle(const bpf::Program& program, CompiledProgram& compiled);

@@ -167,13 +167,7 @@ Result<void> keep_functions(CompiledFile& file, const std::vector<bool>& which, 
                             const FileOptions& options) {
   for (FunctionOutcome& out : file.compiled.functions) {
     if (!which[out.id.index] || !out.code) continue;
-    const bpf::Function& fn = file.program().functions[out.id];
-    out.code.reset();
-    out.insns_out = out.insns_in;
-    out.x86_out = out.x86_in;
-    out.kept = reason;
-    out.kept->where.section = fn.section;
-    out.kept->where.function = fn.name;
+    keep_old(file.program(), out, reason);
   }
   settle(file.program(), file.compiled);
   auto bytes = write_output(file, options);

@@ -7,6 +7,7 @@
 
 #include "base/format.h"
 #include "driver/worker.h"
+#include "passes/call_graph.h"
 
 namespace epass::driver {
 
@@ -183,7 +184,7 @@ class ModuleRun {
         each_reference(program_, out, [&](bpf::FunctionId to) {
           if (below[to.index] != UINT32_MAX) deepest = std::max(deepest, below[to.index]);
         });
-        below[id.index] = deepest + (out.code ? std::max(32u, (out.code->stack_bytes + 31) / 32 * 32) : 32);
+        below[id.index] = deepest + rounded_frame(out.code ? out.code->stack_bytes : 0);
         if (below[id.index] > bpf::kStackSize) return true;
         continue;
       }
@@ -215,14 +216,6 @@ bool calls_its_own(const bpf::Program& program) {
 }
 
 void settle(const bpf::Program& program, CompiledProgram& compiled) {
-  auto keep = [&](FunctionOutcome& out, const Error& why) {
-    out.code.reset();
-    out.insns_out = out.insns_in;
-    out.x86_out = out.x86_in;
-    out.kept = why;
-    out.kept->where.section = program.functions[out.id].section;
-    out.kept->where.function = program.functions[out.id].name;
-  };
   for (bool again = true; again;) {
     again = false;
     for (FunctionOutcome& out : compiled.functions) {
@@ -230,7 +223,7 @@ void settle(const bpf::Program& program, CompiledProgram& compiled) {
       for (bpf::FunctionId id : out.relies_on) {
         const FunctionOutcome& other = compiled.functions[id.index];
         if (other.code || !other.kept) continue;
-        keep(out, *other.kept);
+        keep_old(program, out, *other.kept);
         again = true;
         break;
       }
@@ -242,9 +235,9 @@ void settle(const bpf::Program& program, CompiledProgram& compiled) {
         // It is called again, by code of the input: so must be what it calls.
         out.dropped = false;
         const Error why{.message = "a function that calls it stayed as it was", .code = "kept"};
-        keep(out, why);
+        keep_old(program, out, why);
         each_reference(program, out, [&](bpf::FunctionId to) {
-          if (compiled.functions[to.index].code) keep(compiled.functions[to.index], why);
+          if (compiled.functions[to.index].code) keep_old(program, compiled.functions[to.index], why);
         });
         again = true;
       } else if (!out.dropped && !used[out.id.index]) {

@@ -102,12 +102,7 @@ Result<void> Worker::try_lower(FunctionOutcome& out, Function&& fn) const {
   return {};
 }
 
-void Worker::keep(FunctionOutcome& out, Error why) const {
-  const bpf::Function& in = program_.functions[out.id];
-  if (why.where.section.empty()) why.where.section = in.section;
-  if (why.where.function.empty()) why.where.function = in.name;
-  out.kept = std::move(why);
-}
+void Worker::keep(FunctionOutcome& out, Error why) const { keep_old(program_, out, std::move(why)); }
 
 void Worker::for_each(CompiledProgram& compiled, const std::function<void(FunctionOutcome&)>& work,
                       bool is_last) const {

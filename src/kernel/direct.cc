@@ -73,7 +73,7 @@ class DirectLoader {
       spec.type = BPF_MAP_TYPE_ARRAY, spec.key_size = 4, spec.max_entries = 1;
       spec.value_size = uint32_t(std::max<size_t>(data.size(), 1));
       spec.data.assign(data.begin(), data.end());
-      if (key.starts_with(".rodata")) spec.flags = BPF_F_RDONLY_PROG, spec.frozen = true;
+      if (object::is_rodata(key)) spec.flags = BPF_F_RDONLY_PROG, spec.frozen = true;
     } else {
       auto map = std::ranges::find(object_.maps(), symbol.name, &object::Map::name);
       if (map == object_.maps().end() || !map->legacy)

@@ -14,21 +14,6 @@ namespace {
 
 constexpr uint32_t kMaxHashEntries = 4096;
 
-bool is_hash_like(uint32_t type) {
-  switch (type) {
-    case BPF_MAP_TYPE_HASH:
-    case BPF_MAP_TYPE_PERCPU_HASH:
-    case BPF_MAP_TYPE_LRU_HASH:
-    case BPF_MAP_TYPE_LRU_PERCPU_HASH:
-    case BPF_MAP_TYPE_LPM_TRIE:
-    case BPF_MAP_TYPE_HASH_OF_MAPS:
-    case BPF_MAP_TYPE_SOCKHASH:
-    case BPF_MAP_TYPE_DEVMAP_HASH:
-    case BPF_MAP_TYPE_STACK_TRACE: return true;
-    default: return false;
-  }
-}
-
 std::vector<std::string_view> split(std::string_view text, char by) {
   std::vector<std::string_view> parts;
   for (;;) {
@@ -55,6 +40,21 @@ uint32_t flags_of(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_hash_like(uint32_t type) {
+  switch (type) {
+    case BPF_MAP_TYPE_HASH:
+    case BPF_MAP_TYPE_PERCPU_HASH:
+    case BPF_MAP_TYPE_LRU_HASH:
+    case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+    case BPF_MAP_TYPE_LPM_TRIE:
+    case BPF_MAP_TYPE_HASH_OF_MAPS:
+    case BPF_MAP_TYPE_SOCKHASH:
+    case BPF_MAP_TYPE_DEVMAP_HASH:
+    case BPF_MAP_TYPE_STACK_TRACE: return true;
+    default: return false;
+  }
+}
 
 uint32_t map_type(std::string_view name) {
   for (uint32_t type = 1; type < 64; ++type) {

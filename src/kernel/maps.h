@@ -23,6 +23,9 @@ Result<Fd> create_map(const MapSpec& spec);
 // as `type:entries`. Errors carry the line.
 Result<std::map<int, Fd>> read_maps(std::string_view csv);
 
+// Whether maps of the type take room for each entry that they may have.
+bool is_hash_like(uint32_t type);
+
 uint32_t map_type(std::string_view name);  // 0 unknown
 
 }  // namespace epass::kernel

@@ -15,7 +15,7 @@
 namespace epass::kernel {
 namespace {
 
-constexpr uint32_t kMaxHashEntries = 128;
+constexpr uint32_t kMaxHashEntries = 128;     // nothing is put into them; acceptance does not depend on it
 constexpr uint32_t kCgroupLocalStorage = 32;  // BPF_MAP_TYPE_CGRP_STORAGE, younger than Debian 12's headers
 
 // libbpf's messages of this thread, for reasons.
@@ -74,18 +74,9 @@ void prepare_maps(bpf_object* object, std::vector<Fd>& inner_maps) {
   bpf_map* map;
   bpf_object__for_each_map(map, object) {
     uint32_t type = bpf_map__type(map);
+    if (is_hash_like(type) && bpf_map__max_entries(map) > kMaxHashEntries)
+      bpf_map__set_max_entries(map, kMaxHashEntries);
     switch (type) {
-      case BPF_MAP_TYPE_HASH:
-      case BPF_MAP_TYPE_PERCPU_HASH:
-      case BPF_MAP_TYPE_LRU_HASH:
-      case BPF_MAP_TYPE_LRU_PERCPU_HASH:
-      case BPF_MAP_TYPE_LPM_TRIE:
-      case BPF_MAP_TYPE_HASH_OF_MAPS:
-      case BPF_MAP_TYPE_SOCKHASH:
-      case BPF_MAP_TYPE_STACK_TRACE:
-        if (bpf_map__max_entries(map) > kMaxHashEntries) bpf_map__set_max_entries(map, kMaxHashEntries);
-        if (bpf_map__max_entries(map) == 0) bpf_map__set_max_entries(map, 1);
-        break;
       case BPF_MAP_TYPE_RINGBUF:
         if (bpf_map__max_entries(map) == 0) bpf_map__set_max_entries(map, 4096);
         break;

@@ -35,6 +35,11 @@ struct SourceLine {
   uint32_t line = 0, column = 0;
 };
 
+// Whether a section holds variables that a loader may set and programs only read.
+inline bool is_rodata(std::string_view section) {
+  return section == ".rodata" || section.starts_with(".rodata.");
+}
+
 class Object {
  public:
   // Errors: elf-*, btf-corrupt.

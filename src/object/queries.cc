@@ -39,7 +39,7 @@ void Object::freeze_rodata() {
   for (uint32_t n = 0; n < program_.symbols.size(); ++n) {
     bpf::Symbol& symbol = program_.symbols[bpf::SymbolId{n}];
     const std::string section = symbol.kind == bpf::Symbol::Kind::kData ? section_of(symbol) : "";
-    if (section != ".rodata" && !section.starts_with(".rodata.")) continue;
+    if (!is_rodata(section)) continue;
     const Bytes bytes = section_data(section);
     const uint64_t offset = symbol_offset(bpf::SymbolId{n});
     if (offset < bytes.size()) symbol.frozen = bytes.subspan(offset);

@@ -237,10 +237,6 @@ Result<void> run_pipeline(Function& fn, std::span<const Stage> stages, const Sym
   return {};
 }
 
-bool has_module_passes(std::span<const Stage> stages) {
-  return std::ranges::any_of(stages, [](const Stage& s) { return s.pass && s.pass->run_on_module; });
-}
-
 Result<Changed> run_module_pass(Members& members, const Stage& stage, const Symbols& symbols, bpf::Isa isa,
                                 Counters& counters, const PassHooks& hooks) {
   const PassInfo& pass = *stage.pass;

@@ -40,9 +40,6 @@ struct PassHooks {
   std::function<void(const PassInfo&, std::vector<PassRemark>&&)> remarks = {};
 };
 
-// Whether passes in it see all functions of a program. They stand outside of groups.
-bool has_module_passes(std::span<const Stage> stages);
-
 // Runs the stages in order; passes that see all functions are left out. A pass that leaves an invalid
 // function is an error `pass-broke-ir` that names it.
 Result<void> run_pipeline(Function& fn, std::span<const Stage> stages, const Symbols& symbols, bpf::Isa isa,

@@ -13,6 +13,7 @@
 #include <algorithm>
 
 #include "analysis/analyses.h"
+#include "bpf/contracts.h"
 #include "bpf/insn.h"
 #include "passes/call_graph.h"
 #include "passes/inlining.h"
@@ -20,7 +21,6 @@
 namespace epass {
 namespace {
 
-constexpr int64_t kTailCall = 12;
 constexpr uint32_t kMostRecords = 100000;
 
 // Whether copies of the code mean the same in a caller: nothing in it ends, or counts for, the function that
@@ -38,7 +38,7 @@ bool may_be_copied(const Function& callee, const Symbols& symbols) {
         case Opcode::CallX:    // unknown
         case Opcode::Unreachable: return false;
         case Opcode::CallHelper:
-          if (d.imm == kTailCall) return false;  // returns to the caller
+          if (d.imm == bpf::kTailCall) return false;  // returns to the caller
           break;
         case Opcode::CallKfunc:
           if (!d.symbol || symbols[d.symbol].name == "bpf_throw") return false;
@@ -92,7 +92,7 @@ class Inliner {
   void find_sites(const Function& fn, std::vector<Inst>& sites) {
     Analyses analyses(fn, context_.symbols);
     for (Inst i : fn.all_insts()) {
-      has_tail_calls_ |= fn.insts[i].op == Opcode::CallHelper && fn.insts[i].imm == kTailCall;
+      has_tail_calls_ |= fn.insts[i].op == Opcode::CallHelper && fn.insts[i].imm == bpf::kTailCall;
       const Member* callee = members_.callee(fn, i, context_.symbols);
       if (!callee) continue;
       const bool is_in_loop = analyses.loops().depth(fn.insts[i].block) > 0;

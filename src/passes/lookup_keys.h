@@ -4,6 +4,7 @@
 #include <bitset>
 
 #include "analysis/memory.h"
+#include "bpf/contracts.h"
 #include "bpf/insn.h"
 
 namespace epass {
@@ -15,7 +16,7 @@ inline std::bitset<bpf::kStackSize + 1> find_keys(const Function& fn, const Cfg&
   std::bitset<bpf::kStackSize + 1> keys;
   for (Block b : cfg.rpo)
     for (Inst i : fn.insts_of(b)) {
-      if (fn.insts[i].op != Opcode::CallHelper || fn.insts[i].imm != 1) continue;
+      if (fn.insts[i].op != Opcode::CallHelper || fn.insts[i].imm != bpf::kMapLookupElem) continue;
       const Pointee key = memory.pointee(fn.operand(i, 1));
       if (key.region == Region::kStack && !key.root && key.offset < 0 && key.offset >= -bpf::kStackSize)
         keys.set(size_t(-key.offset));

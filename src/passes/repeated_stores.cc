@@ -7,8 +7,7 @@
 //     store.u32 s0+12, 0                   call bpf_map_lookup_elem#1(..)
 //     call bpf_map_lookup_elem#1(..)
 //
-// as where one key after the other is looked up. Looks along blocks with one
-// way in.
+// as where one key after the other is looked up. Looks along blocks with one way in.
 
 #include "analysis/analyses.h"
 #include "analysis/byte_source.h"

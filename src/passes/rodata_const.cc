@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "ir/edit.h"
+#include "ir/eval.h"
 #include "pass/pass.h"
 
 namespace epass {
@@ -35,9 +36,9 @@ std::optional<uint64_t> frozen_bytes(const Function& fn, const Symbols& symbols,
 
 uint64_t extended(uint64_t value, MemSize size) {
   switch (size) {
-    case MemSize::kS8: return uint64_t(int64_t{int8_t(value)});
-    case MemSize::kS16: return uint64_t(int64_t{int16_t(value)});
-    case MemSize::kS32: return uint64_t(int64_t{int32_t(value)});
+    case MemSize::kS8: return eval_unary(Opcode::SExt8, Width::k64, value);
+    case MemSize::kS16: return eval_unary(Opcode::SExt16, Width::k64, value);
+    case MemSize::kS32: return eval_unary(Opcode::SExt32, Width::k64, value);
     default: return value;
   }
 }

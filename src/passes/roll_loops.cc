@@ -15,6 +15,7 @@
 
 #include <charconv>
 
+#include "bpf/contracts.h"
 #include "bpf/insn.h"
 #include "pass/pass.h"
 #include "passes/roll.h"
@@ -37,14 +38,13 @@ class Judge {
  private:
   // Not with a tail call: the kernel jumps straight to the program only if its number is always the same.
   bool pays(const Unrolled& loop) const {
-    constexpr int64_t kTailCall = 12;
     int64_t records = 0;
     bool calls = false;
     for (size_t n = 0; n < loop.period; ++n) {
       for (Inst i : fn_.insts_of(loop.blocks[n])) {
         records += records_of(fn_, i);
         calls |= clobbers_registers(fn_.insts[i].op);
-        if (fn_.insts[i].op == Opcode::CallHelper && fn_.insts[i].imm == kTailCall) return false;
+        if (fn_.insts[i].op == Opcode::CallHelper && fn_.insts[i].imm == bpf::kTailCall) return false;
       }
     }
     // The counter: made, counted, compared, and perhaps kept in memory.

@@ -47,9 +47,8 @@ size_t maker(const Function& fn, const Tail& tail, Position p, size_t length) {
 }
 
 bool takes_any_scalar(const InstData& call, size_t operand) {
-  constexpr int64_t kTailCall = 12;
   const bpf::HelperContract* contract = bpf::helper(int32_t(call.imm));
-  return contract && call.imm != kTailCall && operand < contract->args.size() &&
+  return contract && call.imm != bpf::kTailCall && operand < contract->args.size() &&
          contract->args[operand] == 's';
 }
 

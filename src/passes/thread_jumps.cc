@@ -20,6 +20,8 @@
 namespace epass {
 namespace {
 
+constexpr int kRounds = 4;
+
 class Threader {
  public:
   Threader(Function& fn, Analyses& analyses)
@@ -78,7 +80,7 @@ class Threader {
       const Block from = cfg_.source(e);
       const Opcode op = fn_.insts[fn_.terminator(from)].op;
       if (dominators_.dominates(b, from)) return {};  // the head of a loop
-      if (taken_[from] == 1 || (op != Opcode::Jump && !is_conditional(op))) continue;
+      if (taken_[from] || (op != Opcode::Jump && !is_conditional(op))) continue;
       const auto way = decided_way(fn_, cfg_, e);
       if (way && fn_.target(end, *way) != b) copies.push_back({.edge = e, .way = *way});
     }
@@ -93,8 +95,6 @@ class Threader {
 };
 
 }  // namespace
-
-constexpr int kRounds = 4;
 
 Result<Changed> thread_jumps(Function& fn, PassContext& context) {
   const bool dead = remove_unreachable_blocks(fn);

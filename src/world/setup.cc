@@ -56,7 +56,7 @@ Setup setup_of(const object::Object& object) {
     setup.data[n] = {name, object.symbol_offset(id)};
     if (setup.sections.contains(name)) continue;
     const Bytes bytes = object.section_data(name);
-    setup.sections[name] = {{bytes.begin(), bytes.end()}, !name.starts_with(".rodata")};
+    setup.sections[name] = {{bytes.begin(), bytes.end()}, !object::is_rodata(name)};
   }
   return setup;
 }

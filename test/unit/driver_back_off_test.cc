@@ -53,10 +53,12 @@ bpf::FunctionId function_named(const CompiledFile& file, std::string_view name) 
   return {};
 }
 
-class BackOff : public ::testing::Test {
+class BackOff : public CompiledTest {
  protected:
+  BackOff() : CompiledTest(kSource, "-mcpu=v3") {}
   void SetUp() override {
-    if (!compile_bpf(dir_, kSource, "-mcpu=v3")) GTEST_SKIP() << "no clang with the BPF target";
+    CompiledTest::SetUp();
+    if (IsSkipped()) return;
     auto input = driver::read_input((dir_ / "prog.o").string());
     ASSERT_TRUE(input);
     input_ = std::move(*input);
@@ -87,7 +89,6 @@ class BackOff : public ::testing::Test {
       EXPECT_NE(code(file, name).insns, code(without, name).insns) << name;
     }
   }
-  ScratchDirectory dir_;
   driver::Input input_;
   driver::FileOptions options_;
 };

@@ -47,11 +47,9 @@ __attribute__((section("xdp.frags"))) int second(struct ctx *ctx) {
 char _license[] __attribute__((section("license"))) = "GPL";
 )";
 
-class DriverModule : public ::testing::Test {
+class DriverModule : public CompiledTest {
  protected:
-  void SetUp() override {
-    if (!compile_bpf(dir_, kSource, "-mcpu=v3")) GTEST_SKIP() << "no clang with the BPF target";
-  }
+  DriverModule() : CompiledTest(kSource, "-mcpu=v3") {}
 
   driver::CompiledFile compile(const std::string& passes, std::vector<PassInfo> own = {},
                                unsigned threads = 2) {
@@ -64,6 +62,13 @@ class DriverModule : public ::testing::Test {
     ADD_FAILURE() << file.error().message;
     return {};
   }
+  // As if the kernel had rejected the new code of that function.
+  static void keep(driver::CompiledFile& file, std::string_view name) {
+    std::vector<bool> which(file.compiled.functions.size());
+    which[outcome(file, name).id.index] = true;
+    const Error why{.message = "planted", .code = "kernel-rejects"};
+    ASSERT_TRUE(driver::keep_functions(file, which, why, {}));
+  }
   static const driver::FunctionOutcome& outcome(const driver::CompiledFile& file, std::string_view name) {
     return *std::ranges::find_if(file.compiled.functions, [&](const driver::FunctionOutcome& out) {
       return file.program().functions[out.id].name == name;
@@ -73,7 +78,6 @@ class DriverModule : public ::testing::Test {
     auto it = file.passes.counters.find(name);
     return it == file.passes.counters.end() ? 0 : it->second;
   }
-  ScratchDirectory dir_;
 };
 
 TEST_F(DriverModule, CopiedCodeLeavesItsFunctionAndKeepsItsLines) {
@@ -145,22 +149,15 @@ TEST_F(DriverModule, WhoKeepsItsCodeKeepsWhatOthersCountOn) {
 
 TEST_F(DriverModule, AFunctionThatIsCalledAgainIsThereAgain) {
   driver::CompiledFile file = compile("inline,drop-unused,dce");
-  std::vector<bool> which(file.compiled.functions.size());
-  which[outcome(file, "first").id.index] = true;
-  const Error why{.message = "planted", .code = "kernel-rejects"};
-  ASSERT_TRUE(driver::keep_functions(file, which, why, {}));
+  keep(file, "first");
   EXPECT_FALSE(outcome(file, "once").dropped);
   EXPECT_EQ(outcome(file, "once").insns_out, outcome(file, "once").insns_in);
-  const std::string text = read_text(dir_ / "prog.o");
   EXPECT_EQ(object::Object::parse(file.bytes, "out.o")->program().functions.size(), 4u);
 }
 
 TEST_F(DriverModule, KeptFunctionsTakeAlongWhoReliesOnThem) {
   driver::CompiledFile file = compile("promote-slots,const-prop,dce,constant-args,dead-args,const-prop,dce");
-  std::vector<bool> which(file.compiled.functions.size());
-  which[outcome(file, "second").id.index] = true;
-  const Error why{.message = "planted", .code = "kernel-rejects"};
-  ASSERT_TRUE(driver::keep_functions(file, which, why, {}));
+  keep(file, "second");
   for (const char* name : {"record", "first", "second"}) EXPECT_TRUE(outcome(file, name).kept) << name;
 }
 

@@ -2,6 +2,7 @@
 // Runs the built program and catches what it says.
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,6 +106,21 @@ inline Outcome run_epass(const std::vector<std::string>& arguments, const std::s
   outcome.err = read_text(err);
   return outcome;
 }
+
+// Tests on prog.o, which is compiled from C. They skip where no clang makes BPF code.
+class CompiledTest : public ::testing::Test {
+ protected:
+  CompiledTest(const char* source, const char* options) : source_(source), options_(options) {}
+  void SetUp() override {
+    if (!compile_bpf(dir_, source_, options_)) GTEST_SKIP() << "no clang with the BPF target";
+  }
+  Outcome epass(const std::vector<std::string>& words) { return run_epass(words, "", dir_.path()); }
+  ScratchDirectory dir_;
+
+ private:
+  const char* source_;
+  const char* options_;
+};
 
 // The numbers of a dump: r0 = 1; exit.
 inline constexpr const char* kSmallDump = "4294967479\n149\n";

@@ -26,13 +26,9 @@ __attribute__((section("socket"))) int pass(struct ctx *ctx) {
 char _license[] __attribute__((section("license"))) = "GPL";
 )";
 
-class ToolInspect : public ::testing::Test {
+class ToolInspect : public CompiledTest {
  protected:
-  void SetUp() override {
-    if (!compile_bpf(dir_, kSource, "-mcpu=v1")) GTEST_SKIP() << "no clang with the BPF target";
-  }
-  Outcome epass(std::vector<std::string> words) { return run_epass(words, "", dir_.path()); }
-  ScratchDirectory dir_;
+  ToolInspect() : CompiledTest(kSource, "-mcpu=v1") {}
 };
 
 TEST_F(ToolInspect, RemarksNamePassInstructionAndLine) {

@@ -22,15 +22,15 @@ __attribute__((section("xdp"))) int second(struct ctx *ctx) { return ctx->ifinde
 char _license[] __attribute__((section("license"))) = "GPL";
 )";
 
-class ToolStats : public ::testing::Test {
+class ToolStats : public CompiledTest {
  protected:
+  ToolStats() : CompiledTest(kSource, "-mcpu=v1") {}
   void SetUp() override {
-    if (!compile_bpf(dir_, kSource, "-mcpu=v1")) GTEST_SKIP() << "no clang with the BPF target";
+    CompiledTest::SetUp();
+    if (IsSkipped()) return;
     ASSERT_EQ(epass({"opt", "prog.o", "-O2", "-q", "-o", "small.o"}).status, 0);
   }
-  Outcome epass(std::vector<std::string> words) { return run_epass(words, "", dir_.path()); }
   const bool kernel_ = kernel::why_no_bpf().empty();
-  ScratchDirectory dir_;
 };
 
 TEST_F(ToolStats, TwoFilesSideBySide) {
