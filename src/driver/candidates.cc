@@ -24,6 +24,7 @@ constexpr Way kFew[] = {
     {"copy-prop," TIDY},
     {"edge-values,copy-prop," TIDY},
     {"edge-values,copy-prop," TIDY, Homes::kLast},
+    {"frame-addresses,copy-prop," TIDY, Homes::kLast},
     {"pool-constants(uses=3)"},
     {"pool-constants(uses=2)"},
     {"pool-constants(uses=1,only=zero)"},
