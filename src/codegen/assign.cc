@@ -117,6 +117,10 @@ class Assigner {
         }
       }
     }
+    // x86-64 names the low byte of r1, r2 and others with a prefix only.
+    for (const MInst& inst : mf_.insts)
+      if (inst.kind == MKind::kStore && !inst.imm_operand && bpf::access_bytes(inst.insn.code) == 1)
+        hint(inst.use[1], 0);
   }
 
   // Spill slots of the input: values whose home is a slot stay there.

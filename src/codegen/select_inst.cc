@@ -140,10 +140,12 @@ Result<void> Selector::call(Inst i, VReg def) {
 Result<VReg> Selector::base(Value v, MInst& inst, int16_t offset) {
   const Remat* r = in_place(v);
   int64_t off = offset;
-  if (r && r->kind == Remat::kSlot) off += r->imm;
+  // The loader replaces the offset of an access with a CO-RE record: it cannot hold the slot's, too.
+  if (r && (r->kind != Remat::kSlot || inst.core != kNoCore)) r = nullptr;
+  if (r) off += r->imm;
   if (off != int16_t(off)) return fail("stack-limit", "a stack offset does not fit in 16 bits");
   inst.insn.off = int16_t(off);
-  return r && r->kind == Remat::kSlot ? frame_ : in_register(v);
+  return r ? frame_ : in_register(v);
 }
 
 bool Selector::as_immediate(Value v, Width width, bool core_allowed, MInst& inst) {

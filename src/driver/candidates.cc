@@ -24,8 +24,10 @@ constexpr Way kFew[] = {
     {"copy-prop," TIDY},
     {"edge-values,copy-prop," TIDY},
     {"edge-values,copy-prop," TIDY, Homes::kLast},
+    {"frame-addresses,copy-prop," TIDY, Homes::kLast},
     {"pool-constants(uses=3)"},
     {"pool-constants(uses=2)"},
+    {"pool-constants(uses=1,only=zero)"},
     {"pool-constants(uses=1)"},
 };
 // What the search draws its sequences from; `tidy` is what the levels run after such passes.
@@ -41,10 +43,12 @@ constexpr int kSearchSteps = 120;
 // Records that the ways of a search may compile together: a function of 10,000 gets 100 of them.
 constexpr uint64_t kSearchWork = 1'000'000;
 // A register that holds a constant must be equal where the verifier compares states, too: in large functions
-// it walks ways again that it would have known.
+// it walks ways again that it would have known. There, machine code must have grown for it.
 constexpr uint64_t kMostPooled = 500;
 // Beyond this size a function is compiled in one way only.
 constexpr uint64_t kMostInsts = 200'000;
+// Bytes of machine code beyond the input's that a record less may cost when both are to be balanced.
+constexpr double kBytesOfRecord = 1.5;
 
 // Cycles, roughly (docs/cost-model.md); loops are ranges that a jump goes back over.
 double time_of(const bpf::NewCode& code) {
@@ -114,7 +118,7 @@ class Contest {
       changed |= what != Changed::kNothing;
     };
     hooks.may_run = [&](const PassInfo& pass) {
-      if (!may_pool_ && pass.name == "pool-constants") return false;
+      if (!may_pool_ && !is_larger() && pass.name == "pool-constants") return false;
       return !selection_.filter || (*selection_.filter)(fn, pass);
     };
     if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return false;
@@ -129,6 +133,11 @@ class Contest {
   }
 
  private:
+  // In machine code, than the input.
+  bool is_larger() const {
+    return was_.x86 && bpf::x86_size(best_code_->insns, best_code_->attachments) > was_.x86;
+  }
+
   const Symbols& symbols_;
   const LowerOptions& options_;
   const Selection& selection_;
@@ -185,12 +194,17 @@ double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was) {
       return records + 4 * branches + bytes / 1000 + too_many;
     }
     default: {
-      // A function that does not get shorter at all is worse than one with two bytes more of machine code.
-      const double not_shorter = records >= was.insns ? 2500 : 0;
+      // Bytes beyond the input's are worth avoiding as long as the function gets shorter at all.
+      const double not_shorter = records >= was.insns ? 1000 * kBytesOfRecord : 0;
       const double larger = was.x86 && bytes > was.x86 ? 1000 * (bytes - was.x86) : 0;
       return 4 * records + bytes + too_many + not_shorter + larger;
     }
   }
+}
+
+bool is_worth_it(CodeSize now, CodeSize was, const Selection& selection) {
+  if (selection.effort == Effort::kNone || selection.objective != Objective::kBalanced) return true;
+  return double(now.x86) - was.x86 <= kBytesOfRecord * (double(was.insns) - now.insns);
 }
 
 Result<bpf::NewCode> lower_best(Function&& fn, CodeSize was, const Symbols& symbols,

@@ -10,8 +10,8 @@
 
 namespace epass::driver {
 
-// What is to be small. kBalanced: records and machine code; to be shorter than
-// the input counts more than two bytes of machine code beyond the input's.
+// What is to be small. kBalanced: records and machine code; a record less than
+// in the input may cost a byte of machine code more, but not two.
 enum class Objective : uint8_t { kBalanced, kSize, kSpeed, kVerifier };
 
 enum class Effort : uint8_t {
@@ -34,6 +34,10 @@ struct CodeSize {
 
 // What code costs under an objective: less is better. `was` is what it stands for.
 double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was);
+
+// Whether to take code of that size in place of the input's. Only kBalanced ever
+// says no, to code whose fewer records take too many bytes of machine code.
+bool is_worth_it(CodeSize now, CodeSize was, const Selection& selection);
 
 // Lowers `fn`, which has been through its passes, in several ways. The result does not depend on anything but
 // its arguments. Errors: those of the first way, if no other has a result either.

@@ -52,6 +52,18 @@ void Worker::compile(FunctionOutcome& out) const {
   if (auto done = stages_.optimize(*fn, program_.symbols, lower_options_.isa); !done)
     return keep(out, done.error());
   lower(out, std::move(*fn));
+  if (out.code) weigh(out);
+}
+
+// Against the function as it was.
+void Worker::weigh(FunctionOutcome& out) const {
+  const bpf::Function& in = program_.functions[out.id];
+  if (!options_.never_larger || in.insns.empty() || bpf::isa_of(in.insns) > lower_options_.isa) return;
+  const CodeSize was = size_before(out.id, {}), now = {out.insns_out, out.x86_out};
+  if (is_worth_it(now, was, options_.selection)) return;
+  keep(out, Error{.message = format("{} instructions fewer would take {} bytes of machine code more",
+                                    was.insns - now.insns, now.x86 - was.x86),
+                  .code = "larger"});
 }
 
 std::optional<Function> Worker::lift(FunctionOutcome& out) const {

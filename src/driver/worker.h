@@ -27,6 +27,7 @@ class Worker {
                 bool is_last = true) const;
 
  private:
+  void weigh(FunctionOutcome& out) const;
   CodeSize size_before(bpf::FunctionId id, std::span<const bpf::Inlined> inlined) const;
   Result<void> try_lower(FunctionOutcome& out, Function&& fn) const;
 

@@ -4,8 +4,9 @@
 //     store.u64 v0+8, 0        =>      store.u64 v0+0, v1
 //                                      store.u64 v0+8, v1
 //
-// A record more, but machine code gets shorter: a store of an immediate carries up to four bytes of it. The
-// code generator's driver tries it. Not across calls, where the register would have to be saved.
+// A record more, but machine code gets shorter: a store of an immediate carries up to four bytes of it. A zero
+// takes two bytes to make, so it can pay for a single store; `only=zero` leaves other constants alone. The code
+// generator's driver tries it. Not across calls, where the register would have to be saved.
 
 #include <charconv>
 #include <map>
@@ -18,7 +19,7 @@ namespace {
 
 class Pool {
  public:
-  Pool(Function& fn, size_t least) : fn_(fn), least_(least) {}
+  Pool(Function& fn, size_t least, bool only_zero) : fn_(fn), least_(least), only_zero_(only_zero) {}
 
   bool run() {
     for (Block b : fn_.all_blocks()) {
@@ -34,8 +35,8 @@ class Pool {
         if (d.op != Opcode::Store || d.size == MemSize::kU8) continue;
         const Value v = fn_.operand(i, 1);
         if (fn_.home(v) || !fn_.is(v, Opcode::Const)) continue;
-        if (const auto c = fn_.constant(v, Width::k64); c && int64_t(*c) == int32_t(*c))
-          stores_[*c].push_back(i);
+        const auto c = fn_.constant(v, Width::k64);
+        if (c && int64_t(*c) == int32_t(*c) && (!only_zero_ || *c == 0)) stores_[*c].push_back(i);
       }
       flush();
     }
@@ -68,6 +69,7 @@ class Pool {
 
   Function& fn_;
   const size_t least_;
+  const bool only_zero_;
   std::map<uint64_t, std::vector<Inst>> stores_;  // since the last call
   uint32_t busy_ = 0;
   bool changed_ = false;
@@ -81,7 +83,10 @@ Result<Changed> pool_constants(Function& fn, PassContext& context) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), least);
   if (error != std::errc() || end != text.data() + text.size() || least == 0)
     return fail("pass-option", "`uses` of pool-constants is a number from 1 on, not `" + text + "`");
-  if (!Pool(fn, least).run()) return Changed::kNothing;
+  const std::string only = context.option("only", "any");
+  if (only != "any" && only != "zero")
+    return fail("pass-option", "`only` of pool-constants is any or zero, not `" + only + "`");
+  if (!Pool(fn, least, only == "zero").run()) return Changed::kNothing;
   context.count("pool-constants.functions");
   return Changed::kInstructions;
 }

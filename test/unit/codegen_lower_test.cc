@@ -134,6 +134,27 @@ TEST(Lower, IsaBelowV3HasNo32BitForms) {
             vm::run(program, bpf::FunctionId{0}, {}).r0);
 }
 
+// The loader writes what the offset is to be: the address that it is added to must be in a register.
+TEST(Lower, ALoadWithACoreRecordKeepsItsOffset) {
+  auto module = parse(R"(function core - "" {
+  slot s0 16 at fp-16
+b0:
+  store.u64 s0+8, 0
+  v0 = slot_addr s0+0
+  v1 = load.u64 v0+8           core(1)
+  return v1
+}
+)");
+  ASSERT_TRUE(module) << module.error().message;
+  auto code = lower(module->functions[0], {});
+  ASSERT_TRUE(code) << code.error().message;
+  ASSERT_EQ(code->core.size(), 1u);
+  const Insn load = code->insns[code->core[0].insn];
+  EXPECT_EQ(load.cls(), bpf::kLdx);
+  EXPECT_EQ(load.off, 8);
+  EXPECT_NE(load.src(), bpf::kFrameRegister);
+}
+
 TEST(Lift, RefusesJumpsOutOfTheFunction) {
   auto code = compile(program_of({make_insn(bpf::kCodeJa, 0, 0, 7, 0), kLeave}));
   ASSERT_FALSE(code);
