@@ -30,10 +30,10 @@ constexpr Way kFew[] = {
 };
 // What the search draws its sequences from; `tidy` is what the levels run after such passes.
 constexpr const char* kSteps[] = {
-    "copy-prop," TIDY,   "edge-values," TIDY,       "early-cse,tidy",         "gvn,tidy",
-    "fold-offsets,tidy", "fold-params,tidy",        "merge-stores,dce",       "dead-stores,dce",
-    "merge-tails,tidy",  "combine-loads,tidy",      "pool-constants(uses=2)", "pool-constants(uses=1)",
-    "immediates,dce",    "const-prop,simplify,dce", "promote-slots,tidy",
+    "copy-prop," TIDY,         "edge-values," TIDY,      "early-cse,tidy",         "fold-offsets,tidy",
+    "fold-params,tidy",        "merge-stores,dce",       "dead-stores,dce",        "merge-tails,tidy",
+    "combine-loads,tidy",      "pool-constants(uses=2)", "pool-constants(uses=1)", "immediates,dce",
+    "const-prop,simplify,dce", "promote-slots,tidy",
 };
 #undef TIDY
 

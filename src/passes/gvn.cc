@@ -8,11 +8,10 @@
 //   b3:                                      jump b3(v3)
 //     v2 = load.u32 v0+0                   b3(v2):
 //
-// In terms of the parameters, too: `add v4, 1` behind the meeting is `add v1, 1` where v4 gets v1. Of
-// parameters that always get equal values one stays. Like early-cse it keeps nothing across calls. Where one
-// way lacks the value, it is made there if that way leads nowhere else and the others need no move for
-// theirs: no record more, and one instruction less on the other ways. What is made there would have run
-// anyway, on the same facts.
+// In terms of parameters, too: `add v4, 1` is `add v1, 1` where v4 gets v1. Of parameters that always get
+// equal values one stays. Like early-cse it keeps nothing across calls. A value that one way lacks is made
+// there (insert=yes) if that way leads nowhere else, so that it would have run anyway, on the same facts, and
+// if the others need no move for theirs. No level runs it: code gets smaller, but the verifier's work more.
 
 #include "analysis/congruence.h"
 #include "ir/edit.h"
