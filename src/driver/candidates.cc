@@ -35,7 +35,8 @@ constexpr const char* kSteps[] = {
     "copy-prop," TIDY,         "edge-values," TIDY,      "early-cse,tidy",         "fold-offsets,tidy",
     "fold-params,tidy",        "merge-stores,dce",       "dead-stores,dce",        "merge-tails,tidy",
     "combine-loads,tidy",      "pool-constants(uses=2)", "pool-constants(uses=1)", "immediates,dce",
-    "const-prop,simplify,dce", "promote-slots,tidy",
+    "const-prop,simplify,dce", "promote-slots,tidy",     "gvn(insert=no),dce",     "sink,dce",
+    "licm,tidy",               "if-convert,tidy",        "frame-addresses,tidy",
 };
 #undef TIDY
 
