@@ -32,11 +32,25 @@ constexpr Way kFew[] = {
 };
 // What the search draws its sequences from; `tidy` is what the levels run after such passes.
 constexpr const char* kSteps[] = {
-    "copy-prop," TIDY,         "edge-values," TIDY,      "early-cse,tidy",         "fold-offsets,tidy",
-    "fold-params,tidy",        "merge-stores,dce",       "dead-stores,dce",        "merge-tails,tidy",
-    "combine-loads,tidy",      "pool-constants(uses=2)", "pool-constants(uses=1)", "immediates,dce",
-    "const-prop,simplify,dce", "promote-slots,tidy",     "gvn(insert=no),dce",     "sink,dce",
-    "licm,tidy",               "if-convert,tidy",        "frame-addresses,tidy",
+    "copy-prop," TIDY,
+    "edge-values," TIDY,
+    "early-cse,tidy",
+    "fold-offsets,tidy",
+    "fold-params,tidy",
+    "merge-stores,dce",
+    "dead-stores,dce",
+    "merge-tails,tidy",
+    "combine-loads,tidy",
+    "pool-constants(uses=2)",
+    "pool-constants(uses=1)",
+    "immediates,dce",
+    "const-prop,simplify,dce",
+    "promote-slots,tidy",
+    "gvn(insert=no),dce",
+    "sink,dce",
+    "licm,tidy",
+    "if-convert,tidy",
+    "frame-addresses,tidy",
 };
 #undef TIDY
 

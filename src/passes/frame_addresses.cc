@@ -3,8 +3,9 @@
 //     v1 = slot_addr s0+16                     (for dce)
 //     v2 = add v1, -8                  =>      v2 = slot_addr s0+8
 //
-// As many records either way, but of this form an address can be made anew where it is wanted instead of being
-// kept in a register over calls. Where it is wanted often that is longer: the code generator's driver tries it.
+// As many records either way, but of this form an address can be made anew where it is wanted instead of
+// being kept in a register over calls. Where it is wanted often that is longer: the code generator's driver
+// tries it.
 
 #include "pass/pass.h"
 

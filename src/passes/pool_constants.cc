@@ -4,9 +4,9 @@
 //     store.u64 v0+8, 0        =>      store.u64 v0+0, v1
 //                                      store.u64 v0+8, v1
 //
-// A record more, but machine code gets shorter: a store of an immediate carries up to four bytes of it. A zero
-// takes two bytes to make, so it can pay for a single store; `only=zero` leaves other constants alone. The code
-// generator's driver tries it. Not across calls, where the register would have to be saved.
+// A record more, but machine code gets shorter: a store of an immediate carries up to four bytes of it. A
+// zero takes two bytes to make, so it can pay for a single store; `only=zero` leaves other constants alone.
+// The code generator's driver tries it. Not across calls, where the register would have to be saved.
 
 #include <charconv>
 #include <map>

@@ -58,6 +58,45 @@ TEST(Candidates, ObjectivesDiffer) {
   EXPECT_LE(bpf::x86_size(balanced.insns, {}), kZeros.x86);
 }
 
+TEST(Candidates, ARecordLessIsWorthOneByteMore) {
+  const Selection balanced{.effort = Effort::kFew};
+  const CodeSize was{.insns = 20, .x86 = 100};
+  EXPECT_TRUE(is_worth_it({.insns = 20, .x86 = 100}, was, balanced));
+  EXPECT_TRUE(is_worth_it({.insns = 19, .x86 = 101}, was, balanced));
+  EXPECT_FALSE(is_worth_it({.insns = 19, .x86 = 102}, was, balanced));
+  EXPECT_FALSE(is_worth_it({.insns = 20, .x86 = 101}, was, balanced));
+  EXPECT_TRUE(is_worth_it({.insns = 10, .x86 = 115}, was, balanced));
+  const Selection small{.effort = Effort::kFew, .objective = Objective::kSize};
+  EXPECT_TRUE(is_worth_it({.insns = 19, .x86 = 120}, was, small));
+}
+
+// Large functions, too, take constants from registers before their machine code grows.
+TEST(Candidates, LargeFunctionsPoolConstantsIfTheyWouldGrow) {
+  std::vector<bpf::Insn> insns = {make_insn(bpf::kAlu64 | bpf::kMov, 1, 0, 0, 0)};
+  for (int n = 0; n < 1200; ++n)
+    insns.push_back(make_insn(bpf::kStx | bpf::kMem | bpf::kDw, 10, 1, int16_t(-8 * (1 + n % 60)), 0));
+  insns.push_back(make_insn(bpf::kLdx | bpf::kMem | bpf::kDw, 0, 10, -8, 0));
+  insns.push_back(kLeave);
+  auto program = object::split_flat(insns, "test");
+  ASSERT_TRUE(program);
+  auto fn = lift(*program, bpf::FunctionId{0}, analyze_calls(*program));
+  ASSERT_TRUE(fn);
+  auto stages = parse_pipeline("immediates,dce", {all_passes(), level_pipeline});
+  ASSERT_TRUE(stages);
+  Counters counters;
+  ASSERT_TRUE(run_pipeline(*fn, *stages, program->symbols, bpf::Isa::kV3, counters, {}));
+  const CodeSize was{.insns = uint32_t(insns.size()), .x86 = bpf::x86_size(insns, {})};
+  Function copy = *fn;
+  const Selection balanced{.effort = Effort::kFew};
+  auto bounded = lower_best(std::move(*fn), was, program->symbols, {}, balanced);
+  ASSERT_TRUE(bounded);
+  EXPECT_LE(bpf::x86_size(bounded->insns, {}), was.x86);
+  auto free =
+      lower_best(std::move(copy), {.insns = was.insns, .x86 = 2 * was.x86}, program->symbols, {}, balanced);
+  ASSERT_TRUE(free);
+  EXPECT_GT(bpf::x86_size(free->insns, {}), was.x86);
+}
+
 TEST(Candidates, ASearchIsNeverWorseAndAlwaysTheSame) {
   auto program = object::split_flat(zeros(), "test");
   ASSERT_TRUE(program);
