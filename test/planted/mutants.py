@@ -118,7 +118,7 @@ MUTANTS = [
     ("select-store-width", "src/codegen/select_inst.cc", "64-bit stores take unsigned 32-bit immediates",
      "(d.size != MemSize::kU64 && as_immediate(", "(as_immediate("),
     ("select-slot-offset", "src/codegen/select_inst.cc", "accesses to the stack are 8 bytes too high",
-     "if (r && r->kind == Remat::kSlot) off += r->imm;", "if (r && r->kind == Remat::kSlot) off += r->imm + 8;"),
+     "if (r) off += r->imm;", "if (r) off += r->imm + 8;"),
     ("select-sdiv-flag", "src/codegen/select_inst.cc", "signed division loses its flag",
      "if (d.op == Opcode::SDiv || d.op == Opcode::SMod) inst.insn.off = 1;",
      "if (d.op == Opcode::SMod) inst.insn.off = 1;"),
