@@ -15,6 +15,7 @@ std::vector<Variant> variants(uint64_t seed) {
       {.passes = "O1", .homes = Homes::kPreferred},
       {.passes = "O1", .homes = Homes::kLast},
       {.passes = "O2"},
+      {.passes = "Os"},
   };
   std::vector<std::string> names;
   for (const PassInfo& pass : all_passes())
