@@ -47,10 +47,8 @@ class Copy {
     return old - range->first + range->second;
   }
 
-  Home home(Value v) const {
-    const Home home = from_.home(v);
-    return home.is_stack() ? Home::stack(home.code - int(frame_)) : home;
-  }
+  // Not the stack: where the callee kept a value, another copy may keep memory that somebody points to.
+  Home home(Value v) const { return from_.home(v).is_stack() ? Home{} : from_.home(v); }
 
   // The callee's parameters are what the call passes.
   void arguments(Inst call, Block head) {

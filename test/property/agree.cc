@@ -164,7 +164,8 @@ int main(int argc, char** argv) {
   }
   if (settings.show) {
     for (Judge judge : {Judge::kVirtualMachine, Judge::kKernel})
-      put("program:\n" + listing(random_program(settings.first, judge).insns));
+      put("program:\n" + listing(random_program(settings.first, judge).insns) + "as dump:\n" +
+          object::print_dump(random_program(settings.first, judge).insns));
     return 0;
   }
   uint64_t failures = 0;

@@ -131,5 +131,18 @@ TEST(Coverage, SeesWhatIsMissing) {
   EXPECT_EQ(coverage.missing().size(), Coverage::all() - 2);
 }
 
+// Seeds and pipelines that once made other programs.
+TEST(RandomJudge, WhatDifferedOnceIsTheSame) {
+  // A value of one copy was kept where the memory of another copy is.
+  const std::pair<uint64_t, const char*> kOnce[] = {{106458, "promote-slots,inline"}};
+  for (const auto& [seed, passes] : kOnce) {
+    Totals totals;
+    const Mismatch only{.variant = {.passes = passes}};
+    const auto bad = judge_in_vm(random_program(seed, Judge::kVirtualMachine), seed, {}, totals, &only);
+    EXPECT_FALSE(bad) << passes << ", seed " << seed << ": " << bad->why;
+    EXPECT_GT(totals.runs, 0u);
+  }
+}
+
 }  // namespace
 }  // namespace epass
