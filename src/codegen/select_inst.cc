@@ -151,6 +151,8 @@ Result<VReg> Selector::base(Value v, MInst& inst, int16_t offset) {
 bool Selector::as_immediate(Value v, Width width, bool core_allowed, MInst& inst) {
   const Remat* r = in_place(v);
   if (!r || r->kind != Remat::kConst || r->form == Form::kLdImm64) return false;
+  // What had a register of its own may have had it because the verifier refuses the immediate.
+  if (Home{mf_.reg(vreg(v)).home}.is_reg()) return false;
   if (r->core != kNoCore && !core_allowed) return false;
   if (width == Width::k64 ? !fits_imm32(r->imm) : !fits_imm32(r->imm) && r->imm != uint32_t(r->imm))
     return false;

@@ -134,6 +134,25 @@ TEST(Lower, IsaBelowV3HasNo32BitForms) {
             vm::run(program, bpf::FunctionId{0}, {}).r0);
 }
 
+// Kernels before 6.4 refuse stores of immediates to the context, all refuse a shift by the width and a
+// division by a constant zero. What has a register for that keeps one, whichever.
+TEST(Lower, NoImmediatesOfWhatTheInputHadInRegisters) {
+  const bpf::Program program =
+      program_of({make_insn(kMov64K, 2, 0, 0, 5), make_insn(bpf::kStx | bpf::kMem | bpf::kW, 1, 2, 8, 0),
+                  make_insn(kMov64K, 3, 0, 0, 64), make_insn(kMov64K, 0, 0, 0, 1),
+                  make_insn(bpf::kAlu64 | bpf::kLsh | bpf::kX, 0, 3, 0, 0), make_insn(kMov64K, 4, 0, 0, 0),
+                  make_insn(bpf::kAlu64 | bpf::kDiv | bpf::kX, 0, 4, 0, 0), kLeave});
+  for (const Homes homes : {Homes::kKept, Homes::kPreferred, Homes::kLast}) {
+    auto code = compile(program, {.isa = bpf::Isa::kV4, .homes = homes, .tidy = true});
+    ASSERT_TRUE(code) << code.error().message;
+    for (const Insn& insn : code->insns) {
+      EXPECT_NE(insn.cls(), bpf::kSt);
+      EXPECT_NE(insn.code, bpf::kAlu64 | bpf::kLsh);
+      EXPECT_NE(insn.code, bpf::kAlu64 | bpf::kDiv);
+    }
+  }
+}
+
 // The loader writes what the offset is to be: the address that it is added to must be in a register.
 TEST(Lower, ALoadWithACoreRecordKeepsItsOffset) {
   auto module = parse(R"(function core - "" {
