@@ -51,9 +51,7 @@ uint32_t Congruence::find(Block b, size_t n) {
 uint32_t Congruence::find(Inst i) {
   const InstData& d = fn_.insts[i];
   if (d.op == Opcode::Copy) return number(fn_.operand(i, 0));
-  const bool is_pure =
-      d.op == Opcode::Const || d.op == Opcode::Symbol || d.op == Opcode::SlotAddr || is_arithmetic(d.op);
-  if (!is_pure || d.core != kNoCore) return d.result.index + 1;
+  if ((!is_constant(d.op) && !is_arithmetic(d.op)) || d.core != kNoCore) return d.result.index + 1;
   std::vector<uint32_t> operands;
   for (size_t n = 0; n < d.operand_count; ++n) operands.push_back(number(fn_.operand(i, n)));
   return table_.try_emplace(key_of(i, operands), d.result.index + 1).first->second;

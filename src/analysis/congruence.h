@@ -38,7 +38,4 @@ class Congruence {
   std::unordered_map<Key, uint32_t, Hash> table_;
 };
 
-// Whether `op` makes the same of the same operands and nothing else matters.
-constexpr bool is_arithmetic(Opcode op) { return op >= Opcode::Add && op <= Opcode::BSwap64; }
-
 }  // namespace epass

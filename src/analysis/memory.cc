@@ -58,6 +58,11 @@ bool has_packet(const std::string& type) {
 
 }  // namespace
 
+bool fills_buffer(int64_t id) {
+  // probe_read, get_current_comm, skb_load_bytes, probe_read_user, probe_read_kernel
+  return id == 4 || id == 16 || id == 26 || id == 112 || id == 113;
+}
+
 bool gives_memory(int64_t id) {
   return id == 1 || id == 81 || id == 107 || id == 131 || id == 145 || id == 156 || id == 195 || id == 210;
 }

@@ -37,6 +37,8 @@ struct Location {
 
 // Whether a helper lends memory, or gives a map's value; or null.
 bool gives_memory(int64_t id);
+// Whether a helper writes all of its buffer, with zeros if it fails.
+bool fills_buffer(int64_t id);
 
 class MemoryModel {
  public:

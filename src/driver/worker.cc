@@ -59,7 +59,7 @@ void Worker::compile(FunctionOutcome& out) const {
 void Worker::weigh(FunctionOutcome& out) const {
   const bpf::Function& in = program_.functions[out.id];
   if (!options_.never_larger || in.insns.empty() || bpf::isa_of(in.insns) > lower_options_.isa) return;
-  const CodeSize was = size_before(out.id, {}), now = {out.insns_out, out.x86_out};
+  const CodeSize was = {out.insns_in, out.x86_in}, now = {out.insns_out, out.x86_out};
   if (is_worth_it(now, was, options_.selection)) return;
   keep(out, Error{.message = format("{} instructions fewer would take {} bytes of machine code more",
                                     was.insns - now.insns, now.x86 - was.x86),

@@ -56,6 +56,13 @@ void replace_keeping_home(Function& fn, Inst i, Value v) {
   fn.set_operands(i, std::span(&v, 1));
 }
 
+void replace_keeping_slot(Function& fn, Inst i, Value v) {
+  const Value old = fn.insts[i].result;
+  if (fn.home(old).is_stack() || fn.home(v).is_stack()) return replace_keeping_home(fn, i, v);
+  fn.replace(old, v);
+  fn.remove(i);
+}
+
 SideTable<Value, uint32_t> count_uses(const Function& fn) {
   SideTable<Value, uint32_t> uses(fn.values.size(), 0);
   for (Block b : fn.all_blocks()) {

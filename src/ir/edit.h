@@ -17,6 +17,8 @@ void become_constant(Function& fn, Inst i, uint64_t value);
 // Puts `v` in place of the result of `i`. If both had different homes, `i` becomes a copy: the move that it
 // was in the input may be one that separates two lives of a register.
 void replace_keeping_home(Function& fn, Inst i, Value v);
+// Puts `v` in place of the result of `i`, which goes, unless the input kept one of them on the stack.
+void replace_keeping_slot(Function& fn, Inst i, Value v);
 
 // How often each value is used, in operands and edge arguments of placed blocks.
 SideTable<Value, uint32_t> count_uses(const Function& fn);

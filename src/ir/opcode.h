@@ -62,6 +62,13 @@ constexpr bool ends_block(Opcode op) { return info(op).effects & kEnds; }
 constexpr bool is_conditional(Opcode op) { return op >= Opcode::JumpEq && op <= Opcode::JumpSet; }
 constexpr bool is_call(Opcode op) { return op >= Opcode::CallHelper && op <= Opcode::CallX; }
 constexpr bool is_binary(Opcode op) { return op >= Opcode::Add && op <= Opcode::AShr; }
+constexpr bool is_unary(Opcode op) { return op >= Opcode::Neg && op <= Opcode::BSwap64; }
+// Makes the same of the same operands, and nothing else matters.
+constexpr bool is_arithmetic(Opcode op) { return is_binary(op) || is_unary(op); }
+// Has no operands and makes the same wherever it stands: a number, a symbol's, an address of the frame.
+constexpr bool is_constant(Opcode op) {
+  return op == Opcode::Const || op == Opcode::Symbol || op == Opcode::SlotAddr;
+}
 // Loses r1-r5 and makes r0: calls and the legacy packet loads.
 constexpr bool clobbers_registers(Opcode op) {
   return is_call(op) || op == Opcode::LdAbs || op == Opcode::LdInd;

@@ -79,6 +79,13 @@ struct PassContext : ModulePassContext {
   void remark(PassRemark::Kind kind, const Function& fn, Inst i, std::string_view reason) const;
 };
 
+// The option `name` of `pass` as a number; `fallback` if it was not given. Error `pass-option`: it is none,
+// or less than `least`.
+Result<uint64_t> number_option(const ModulePassContext& context, std::string_view pass, std::string_view name,
+                               uint64_t fallback, uint64_t least = 1);
+// Removes blocks that nothing leads to, for passes that count on there being none.
+Changed drop_unreachable(Function& fn, PassContext& context);
+
 using PassFunction = Result<Changed> (*)(Function&, PassContext&);
 
 // One function of a program, as passes see it that see all of them.

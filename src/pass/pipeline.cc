@@ -194,12 +194,6 @@ struct Runner {
 
 }  // namespace
 
-void PassContext::remark(PassRemark::Kind kind, const Function& fn, Inst i, std::string_view reason) const {
-  const InstData& data = fn.insts[i];
-  if (data.origin != kNoOrigin)
-    remarks->push_back({kind, data.origin, operation_name(data), std::string(reason)});
-}
-
 std::string nearest_word(std::string_view word, std::span<const std::string_view> words) {
   // Edit distance with exchanged neighbours (optimal string alignment).
   auto distance = [](std::string_view a, std::string_view b) {

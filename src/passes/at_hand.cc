@@ -7,7 +7,7 @@
 namespace epass {
 
 Value find(const Function& fn, const AtHand& in, const Location& at, MemSize size, Value wanted) {
-  for (const Stored& s : in.memory)
+  for (const Stored& s : in.memory.all())
     if (s.at == at && s.size == size && (!wanted || fn.resolve(s.value) == fn.resolve(wanted)))
       return fn.resolve(s.value);
   return {};
@@ -36,7 +36,7 @@ AtHand meet(const Function& fn, const Cfg& cfg, const std::vector<AtHand>& at_en
       const auto it = other.values.find(known.first);
       return it == other.values.end() || fn.resolve(it->second) != fn.resolve(known.second);
     });
-    std::erase_if(all.memory, [&](const Stored& s) { return !find(fn, other, s.at, s.size, s.value); });
+    all.memory.forget([&](const Stored& s) { return !find(fn, other, s.at, s.size, s.value); });
   }
   return all;
 }

@@ -10,15 +10,8 @@
 namespace epass {
 
 struct AtHand {
-  static constexpr size_t kMost = 64;
-
   std::unordered_map<uint32_t, Value> values = {};  // by the number of Congruence
-  std::vector<Stored> memory = {};
-
-  void remember(const Stored& stored) {
-    if (memory.size() == kMost) memory.erase(memory.begin());
-    memory.push_back(stored);
-  }
+  KnownMemory memory = {};
 };
 
 // What is known to be at a place, as a load of that size gives it; only if it is `wanted`, if there is one.

@@ -107,7 +107,7 @@ class Solver {
     const InstData& d = fn_.insts[i];
     if (d.op == Opcode::Const)
       return d.core == kNoCore ? Fact{Fact::kConstant, uint64_t(d.imm)} : Fact{Fact::kVaries};
-    bool unary = d.op == Opcode::Copy || (d.op >= Opcode::Neg && d.op <= Opcode::BSwap64);
+    bool unary = d.op == Opcode::Copy || is_unary(d.op);
     if (!unary && !is_binary(d.op)) return {Fact::kVaries};
     Fact x = fact(fn_.operand(i, 0)), y = unary ? x : fact(fn_.operand(i, 1));
     if (x.kind == Fact::kVaries || y.kind == Fact::kVaries) return {Fact::kVaries};

@@ -31,8 +31,7 @@ bool DataUses::ends_as_data(Value v, int depth) const {
       for (size_t n = 0; n < args.size(); ++n)
         if (fn_.resolve(args[n]) == v && !ends_as_data(fn_.params(fn_.target(i, 0))[n], depth + 1))
           return false;
-    } else if ((d.op != Opcode::Copy && !(d.op >= Opcode::Add && d.op <= Opcode::BSwap64)) ||
-               !ends_as_data(d.result, depth + 1)) {
+    } else if ((d.op != Opcode::Copy && !is_arithmetic(d.op)) || !ends_as_data(d.result, depth + 1)) {
       return false;
     }
   }

@@ -22,7 +22,7 @@ std::optional<uint64_t> constant_along(const Function& fn, Edge e, Value v, int 
   const InstData& d = fn.insts[i];
   if (d.op == Opcode::Const) return d.core == kNoCore ? std::optional(uint64_t(d.imm)) : std::nullopt;
   if (d.op == Opcode::Copy) return constant_along(fn, e, fn.operand(i, 0), depth + 1);
-  const bool unary = d.op >= Opcode::Neg && d.op <= Opcode::BSwap64;
+  const bool unary = is_unary(d.op);
   if (d.core != kNoCore || (!unary && !is_binary(d.op))) return {};
   const auto x = constant_along(fn, e, fn.operand(i, 0), depth + 1);
   const auto y = unary ? x : constant_along(fn, e, fn.operand(i, 1), depth + 1);

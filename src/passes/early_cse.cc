@@ -45,12 +45,12 @@ class EarlyCse {
     } else if (d.op == Opcode::Load && d.core == kNoCore) {
       load(i, known);
     } else if (info(d.op).effects & kWrites) {
-      std::erase_if(known.memory, [&](const Stored& s) { return memory_.may_write(i, s.at); });
+      known.memory.forget_written(memory_, i);
       // A field of the context is not memory: the kernel may keep less of it than was written.
       const Location at = d.op == Opcode::Store && d.core == kNoCore ? memory_.location(i) : Location{};
       if (at.at.region != Region::kUnknown && at.at.region != Region::kContext)
-        remember(known, {at, fn_.operand(i, 1), d.size, true});
-    } else if (d.op >= Opcode::Add && d.op <= Opcode::BSwap64) {
+        known.memory.remember({at, fn_.operand(i, 1), d.size, true});
+    } else if (is_arithmetic(d.op)) {
       compute(i, known);
     }
   }
@@ -74,16 +74,16 @@ class EarlyCse {
   void load(Inst i, Known& known) {
     const InstData& d = fn_.insts[i];
     const Location at = memory_.location(i);
-    for (const Stored& s : known.memory) {
+    for (const Stored& s : known.memory.all()) {
       if (s.at != at || (!s.is_store && s.size != d.size)) continue;
       if (!s.is_store) return replace(i, s.value, "early-cse.loaded");
       if (auto v = as_loaded(i, s.value)) return replace(i, *v, "early-cse.forwarded");
     }
     if (known.before)
-      for (const Stored& s : known.before->memory)
+      for (const Stored& s : known.before->memory.all())
         if (s.at == at && s.size == d.size && !memory_.may_write(known.call, at))
           context_.missed(fn_, i, kAcrossCall);
-    remember(known, {at, d.result, d.size, false});
+    known.memory.remember({at, d.result, d.size, false});
   }
 
   // What loading gives after `v` was stored there; none if that takes more than a move.
@@ -96,23 +96,13 @@ class EarlyCse {
     return Builder::before(fn_, i).constant(int64_t(*c & ((uint64_t{1} << 8 * bytes_of(size)) - 1)));
   }
 
-  static void remember(Known& known, const Stored& stored) {
-    if (known.memory.size() == kMaxKnown) known.memory.erase(known.memory.begin());
-    known.memory.push_back(stored);
-  }
-
   void replace(Inst i, Value v, std::string_view what) {
-    if (fn_.home(fn_.insts[i].result).is_stack() || fn_.home(v).is_stack()) {
-      replace_keeping_home(fn_, i, v);
-    } else {
-      fn_.replace(fn_.insts[i].result, v);
-      fn_.remove(i);
-    }
+    replace_keeping_slot(fn_, i, v);
     context_.count(what);
     changed_ = true;
   }
 
-  static constexpr size_t kMaxKnown = 64;
+  static constexpr size_t kMaxKnown = KnownMemory::kMost;
   static constexpr auto kAcrossCall = "it is known already, but not kept across the call in between";
 
   Function& fn_;

@@ -11,6 +11,7 @@
 #include "ir/edit.h"
 #include "ir/eval.h"
 #include "pass/pass.h"
+#include "passes/slot_address.h"
 
 namespace epass {
 namespace {
@@ -65,33 +66,16 @@ class Folder {
     return true;
   }
 
-  // The slot and offset that `v` is the address of, through sums with constants.
-  std::optional<InstData> address(Value v) const {
-    int64_t offset = 0;
-    for (int steps = 0; steps < 8; ++steps) {
-      const Inst i = fn_.def(fn_.source(v));
-      if (!i) return {};
-      InstData d = fn_.insts[i];
-      if (d.op == Opcode::SlotAddr) return d.imm += offset, d;
-      const auto c = d.op == Opcode::Add ? fn_.constant(fn_.operand(i, 1), Width::k64) : std::nullopt;
-      if (!c || d.width != Width::k64 || int64_t(*c) != int16_t(*c)) return {};
-      offset += int64_t(*c);
-      v = fn_.operand(i, 0);
-    }
-    return {};
-  }
-
   bool remake(Block b, uint32_t n) {
     const auto incoming = cfg_.incoming(b);
-    const auto first = address(fn_.args(incoming[0])[n]);
+    const auto first = slot_address(fn_, fn_.args(incoming[0])[n]);
     if (!first || incoming.size() < 2 || users_.of(fn_.params(b)[n]).empty()) return false;
     for (Edge e : incoming.subspan(1)) {
-      const auto other = address(fn_.args(e)[n]);
+      const auto other = slot_address(fn_, fn_.args(e)[n]);
       if (!other || other->slot != first->slot || other->imm != first->imm) return false;
     }
     const Value param = fn_.params(b)[n];
-    const InstData slot{.op = Opcode::SlotAddr, .imm = first->imm, .slot = first->slot};
-    const Inst at = fn_.insert_before(fn_.blocks[b].first, slot, {}, fn_.home(param));
+    const Inst at = fn_.insert_before(fn_.blocks[b].first, *first, {}, fn_.home(param));
     fn_.insts[at].origin = fn_.insts[fn_.insts[at].next].origin;
     fn_.replace(param, fn_.insts[at].result);
     return true;

@@ -7,9 +7,6 @@
 namespace epass {
 namespace {
 
-// Helpers that write all of their buffer, or zeros if they fail.
-bool writes_all(int64_t id) { return id == 4 || id == 16 || id == 26 || id == 112 || id == 113; }
-
 // What a helper does to what argument `n` points to; no bytes if that is not known.
 FrameUse of_argument(const Function& fn, Inst call, size_t n, int offset) {
   FrameUse use{.inst = call, .operand = n, .offset = offset};
@@ -19,7 +16,7 @@ FrameUse of_argument(const Function& fn, Inst call, size_t n, int offset) {
   const auto size = fn.constant(fn.operand(call, n + 1), Width::k32);
   if ((kind != 'r' && kind != 'w') || !size || *size == 0 || int64_t(*size) > -offset) return use;
   use.bytes = int(*size);
-  use.is_written = kind == 'w' && writes_all(fn.insts[call].imm);
+  use.is_written = kind == 'w' && fills_buffer(fn.insts[call].imm);
   use.is_read = !use.is_written;
   return use;
 }

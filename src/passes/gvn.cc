@@ -11,7 +11,7 @@
 // In terms of parameters, too: `add v4, 1` is `add v1, 1` where v4 gets v1. Of parameters that always get
 // equal values one stays. Like early-cse it keeps nothing across calls. A value that one way lacks is made
 // there (insert=yes) if that way leads nowhere else, so that it would have run anyway, on the same facts, and
-// if the others need no move for theirs. No level runs it: code gets smaller, but the verifier's work more.
+// if the others need no move for theirs. Code gets smaller, but the verifier's work more: only -O3 tries it.
 
 #include "analysis/congruence.h"
 #include "ir/edit.h"
@@ -51,17 +51,17 @@ class Gvn {
       const Location at = memory_.location(i);
       if (const Value v = find(fn_, now, at, d.size)) return use(i, v, "gvn.loaded");
       const Value v = over_merge(i, b);
-      now.remember({at, v ? v : d.result, d.size, false});
+      now.memory.remember({at, v ? v : d.result, d.size, false});
     } else if (info(d.op).effects & kWrites) {
-      std::erase_if(now.memory, [&](const Stored& s) { return memory_.may_write(i, s.at); });
+      now.memory.forget_written(memory_, i);
       const Location at = d.op == Opcode::Store && d.core == kNoCore ? memory_.location(i) : Location{};
       if (d.size == MemSize::kU64 && at.at.region != Region::kUnknown && at.at.region != Region::kContext)
-        now.remember({at, fn_.operand(i, 1), d.size, true});
+        now.memory.remember({at, fn_.operand(i, 1), d.size, true});
     } else if (const uint32_t number = is_arithmetic(d.op) ? same_.number(d.result) : 0) {
       if (const auto it = now.values.find(number); it != now.values.end())
         return use(i, fn_.resolve(it->second), "gvn.computed");
       const Value v = over_merge(i, b);
-      if (now.values.size() < AtHand::kMost) now.values.emplace(number, v ? v : d.result);
+      if (now.values.size() < KnownMemory::kMost) now.values.emplace(number, v ? v : d.result);
     }
   }
 
@@ -69,11 +69,7 @@ class Gvn {
   bool stays(Value v, Block b) const;
 
   void use(Inst i, Value v, std::string_view what) {
-    const Value old = fn_.insts[i].result;
-    if (fn_.home(old).is_stack() || fn_.home(v).is_stack())
-      replace_keeping_home(fn_, i, v);
-    else
-      fn_.replace(old, v), fn_.remove(i);
+    replace_keeping_slot(fn_, i, v);
     kept_longer_.at(v) = 1;
     done(what);
   }
@@ -140,10 +136,8 @@ Value Gvn::over_merge(Inst i, Block b) {
 }  // namespace
 
 Result<Changed> gvn(Function& fn, PassContext& context) {
-  const bool dead = remove_unreachable_blocks(fn);
-  if (dead) context.analyses.control_flow_changed();
-  const Changed changed = Gvn(fn, context).run();
-  return dead ? Changed::kControlFlow : changed;
+  const Changed dead = drop_unreachable(fn, context);
+  return dead | Gvn(fn, context).run();
 }
 
 }  // namespace epass

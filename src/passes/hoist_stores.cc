@@ -52,7 +52,7 @@ class Hoister {
                              users_.of(stored).size() == 1;
         return is_ours ? i : Inst{};
       }
-      if (d.op != Opcode::Const && d.op != Opcode::SlotAddr && d.op != Opcode::Symbol) return {};
+      if (!is_constant(d.op)) return {};
     }
     return {};
   }

@@ -112,10 +112,8 @@ class Converter {
 }  // namespace
 
 Result<Changed> if_convert(Function& fn, PassContext& context) {
-  const bool dead = remove_unreachable_blocks(fn);
-  if (dead) context.analyses.control_flow_changed();
-  const Changed changed = Converter(fn, context.analyses).run(context);
-  return dead ? Changed::kControlFlow : changed;
+  const Changed dead = drop_unreachable(fn, context);
+  return dead | Converter(fn, context.analyses).run(context);
 }
 
 }  // namespace epass

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/builder.h"
+#include "passes/block_copies.h"
 
 namespace epass {
 
@@ -10,7 +11,8 @@ namespace {
 
 class Copy {
  public:
-  Copy(Function& to, const Function& from, uint32_t frame) : to_(to), from_(from), frame_(frame) {}
+  Copy(Function& to, const Function& from, uint32_t frame)
+      : to_(to), from_(from), frame_(frame), copies_(to, from) {}
 
   void run(Inst call, bpf::FunctionId id, uint32_t to_records, uint32_t from_records) {
     find_origins(id, to_records, from_records);
@@ -18,8 +20,8 @@ class Copy {
     const Value result = to_.insts[call].result;
     arguments(call, head);
     copy_blocks(head);
-    for (auto [old, now] : insts_) connect(old, now);
-    Builder::at_end(to_, head, to_.insts[call].origin).jump(blocks_[from_.entry()]);
+    copies_.connect([&](Block b) { return copies_.block(b); });
+    Builder::at_end(to_, head, to_.insts[call].origin).jump(copies_.block(from_.entry()));
     returns(rest, result);
     to_.remove(call);
   }
@@ -48,62 +50,42 @@ class Copy {
   }
 
   // Not the stack: where the callee kept a value, another copy may keep memory that somebody points to.
-  Home home(Value v) const { return from_.home(v).is_stack() ? Home{} : from_.home(v); }
+  static Home here(Home home) { return home.is_stack() ? Home{} : home; }
 
   // The callee's parameters are what the call passes.
   void arguments(Inst call, Block head) {
     const auto params = from_.params(from_.entry());
     for (size_t n = 0; n < params.size(); ++n) {
       const bool passed = n < to_.insts[call].operand_count;
-      values_.at(params[n]) = passed ? to_.operand(call, n) : Builder::at_end(to_, head).undef();
+      copies_.set_value(params[n], passed ? to_.operand(call, n) : Builder::at_end(to_, head).undef());
     }
   }
 
   void copy_blocks(Block head) {
     Block last = head;
     for (Block b : from_.all_blocks()) {
-      last = blocks_.at(b) = to_.add_block(last);
+      last = copies_.add(b, last);
       if (b != from_.entry())
-        for (Value v : from_.params(b)) values_.at(v) = to_.add_param(last, home(v));
+        for (Value v : from_.params(b)) copies_.add_param(b, v, here(from_.home(v)));
     }
+    std::vector<Slot> slots;
     for (uint32_t s = 0; s < from_.slots.size(); ++s) {
       SlotData slot = from_.slots[Slot{s}];
       if (slot.place) slot.place = static_cast<int16_t>(slot.place - int(frame_));
-      slots_.push_back(to_.slots.add(slot));
+      slots.push_back(to_.slots.add(slot));
     }
-    for (Block b : from_.all_blocks()) {
-      for (Inst i : from_.insts_of(b)) {
-        InstData data = from_.insts[i];
-        data.edge_count = 0;
+    for (Block b : from_.all_blocks())
+      copies_.fill(b, [&](InstData& data, Home& home) {
         data.origin = origin(data.origin);
-        if (data.op == Opcode::SlotAddr) data.slot = slots_[data.slot.index];
-        const Inst now = to_.append(blocks_[b], data, {}, data.result ? home(data.result) : Home{});
-        if (data.result) values_.at(data.result) = to_.insts[now].result;
-        insts_.push_back({i, now});
-      }
-    }
-  }
-
-  std::vector<Value> mapped(std::span<const Value> values) const {
-    std::vector<Value> out;
-    for (Value v : values) out.push_back(values_[from_.resolve(v)]);
-    return out;
-  }
-  void connect(Inst old, Inst now) {
-    to_.set_operands(now, mapped(from_.operands(old)));
-    std::vector<Block> targets;
-    for (uint32_t n = 0; n < from_.insts[old].edge_count; ++n)
-      targets.push_back(blocks_[from_.target(old, n)]);
-    if (targets.empty()) return;
-    to_.set_targets(now, targets);
-    for (uint32_t n = 0; n < targets.size(); ++n)
-      to_.set_args(to_.edge(now, n), mapped(from_.args(from_.edge(old, n))));
+        if (data.op == Opcode::SlotAddr) data.slot = slots[data.slot.index];
+        home = here(home);
+      });
   }
 
   // Each return goes on behind the call, with its value.
   void returns(Block rest, Value result) {
     std::vector<Inst> ends;
-    for (auto [old, now] : insts_)
+    for (auto [old, now] : copies_.insts())
       if (from_.insts[old].op == Opcode::Return) ends.push_back(now);
     if (ends.size() == 1) to_.replace(result, to_.operand(ends[0], 0));
     Value param;
@@ -121,10 +103,7 @@ class Copy {
   const Function& from_;
   uint32_t frame_;
   std::vector<std::pair<uint32_t, uint32_t>> ranges_;  // of the callee's origins: begin before and after
-  SideTable<Value, Value> values_;
-  SideTable<Block, Block> blocks_;
-  std::vector<Slot> slots_;
-  std::vector<std::pair<Inst, Inst>> insts_;
+  BlockCopies copies_;
 };
 
 }  // namespace

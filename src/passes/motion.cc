@@ -7,8 +7,8 @@ namespace epass {
 
 bool Motion::is_movable(Inst i) const {
   const InstData& d = fn_.insts[i];
-  const bool computes = d.op >= Opcode::Add && d.op <= Opcode::BSwap64;
-  if ((!computes && d.op != Opcode::Load) || d.core != kNoCore || fn_.home(d.result).is_stack()) return false;
+  if ((!is_arithmetic(d.op) && d.op != Opcode::Load) || d.core != kNoCore || fn_.home(d.result).is_stack())
+    return false;
   return std::ranges::none_of(fn_.operands(i), [&](Value v) {
     const Inst def = fn_.def(v);
     return fn_.home(fn_.resolve(v)).is_stack() || (def && fn_.insts[def].core != kNoCore);

@@ -3,11 +3,6 @@
 #include <algorithm>
 
 namespace epass {
-namespace {
-
-bool is_constant(Opcode op) { return op == Opcode::Const || op == Opcode::Symbol || op == Opcode::SlotAddr; }
-
-}  // namespace
 
 Value over_edge(const Function& fn, Value v, Edge e) {
   v = fn.source(v);

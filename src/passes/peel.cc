@@ -11,10 +11,9 @@
 // loops that have none in them, `size` instructions at most, each `trips` times.
 
 #include <algorithm>
-#include <charconv>
 
-#include "ir/edit.h"
 #include "pass/pass.h"
+#include "passes/block_copies.h"
 #include "passes/edge_copy.h"
 #include "passes/ssa_repair.h"
 
@@ -44,27 +43,21 @@ class Peeler {
     for (Edge e : cfg_.incoming(header))
       if (!loops_.contains(loops_.innermost(header), cfg_.source(e))) entries.push_back(e);
     Block last = cfg_.source(entries[0]);
+    BlockCopies copies(fn_, fn_);
     std::vector<std::pair<Value, Block>> values;
     for (Block b : blocks) {
-      last = copies_.at(b) = fn_.add_block(last);
+      last = copies.add(b, last);
       for (Value v : values_of(fn_, b)) values.push_back({v, b});
       const std::vector<Value> params(fn_.params(b).begin(), fn_.params(b).end());
-      for (Value v : params) now_.at(v) = fn_.add_param(last, fn_.home(v));
+      for (Value v : params) copies.add_param(b, v, fn_.home(v));
     }
-    std::vector<std::pair<Inst, Inst>> insts;
-    for (Block b : blocks)
-      for (Inst i = fn_.blocks[b].first; i; i = fn_.next(i)) {
-        InstData data = fn_.insts[i];
-        data.edge_count = 0;
-        const Inst made = fn_.append(copies_[b], data, {}, data.result ? fn_.home(data.result) : Home{});
-        if (data.result) now_.at(data.result) = fn_.insts[made].result;
-        insts.push_back({i, made});
-      }
-    for (auto [old, made] : insts) connect(old, made, header);
-    for (Edge e : entries) fn_.edges[e].to = copies_[header];
+    for (Block b : blocks) copies.fill(b, [](InstData&, Home&) {});
+    // The copy's edges stay in the copy, but for those that begin the next trip: that is the loop's.
+    copies.connect([&](Block to) { return to != header && copies.block(to) ? copies.block(to) : to; });
+    for (Edge e : entries) fn_.edges[e].to = copies.block(header);
     SsaRepair repair(fn_);
     for (auto [v, b] : values) {
-      const Definition other[] = {{copies_[b], now_[v]}};
+      const Definition other[] = {{copies.block(b), copies.value(v)}};
       repair.mend(v, b, other);
     }
   }
@@ -90,49 +83,20 @@ class Peeler {
     return true;
   }
 
-  std::vector<Value> mapped(std::span<const Value> values) const {
-    std::vector<Value> out;
-    for (Value v : values) out.push_back(now_[v] ? now_[v] : v);
-    return out;
-  }
-
-  // The copy's edges stay in the copy, but for those that begin the next trip: that is the loop's.
-  void connect(Inst old, Inst made, Block header) {
-    fn_.set_operands(made, mapped(fn_.operands(old)));
-    std::vector<Block> targets;
-    for (uint32_t n = 0; n < fn_.insts[old].edge_count; ++n) {
-      const Block to = fn_.target(old, n);
-      targets.push_back(to != header && copies_[to] ? copies_[to] : to);
-    }
-    if (!targets.empty()) fn_.set_targets(made, targets);
-    for (uint32_t n = 0; n < targets.size(); ++n)
-      fn_.set_args(fn_.edge(made, n), mapped(fn_.args(fn_.edge(old, n))));
-  }
-
   Function& fn_;
   const Cfg& cfg_;
   const Loops& loops_;
   std::vector<std::vector<Block>> blocks_;  // of each loop that has no other in it
-  SideTable<Block, Block> copies_;
-  SideTable<Value, Value> now_;  // what the copies have for the originals' values
 };
-
-Result<uint64_t> number(const PassContext& context, const std::string& option, std::string_view fallback) {
-  const std::string text = context.option(option, fallback);
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error == std::errc() && end == text.data() + text.size() && value) return value;
-  return fail("pass-option", "`" + option + "` of peel is a number from 1 on, not `" + text + "`");
-}
 
 }  // namespace
 
 Result<Changed> peel(Function& fn, PassContext& context) {
   constexpr uint64_t kMostLoops = 16, kMostTrips = 16;
-  const auto size = number(context, "size", "24"), trips = number(context, "trips", "1");
+  const auto size = number_option(context, "peel", "size", 24);
+  const auto trips = number_option(context, "peel", "trips", 1);
   if (!size || !trips) return fail(size ? trips.error() : size.error());
-  const bool dead = remove_unreachable_blocks(fn);
-  if (dead) context.analyses.control_flow_changed();
+  Changed changed = drop_unreachable(fn, context);
   std::vector<Block> done;
   for (uint64_t trip = 0; trip || done.size() < kMostLoops;) {
     Peeler peeler(fn, context.analyses);
@@ -141,10 +105,11 @@ Result<Changed> peel(Function& fn, PassContext& context) {
     if (!trip) done.push_back(header);
     peeler.peel(header);
     context.count("peel.trips");
+    changed = Changed::kControlFlow;
     context.analyses.control_flow_changed();
     if (++trip == std::min(*trips, kMostTrips)) trip = 0;
   }
-  return done.empty() && !dead ? Changed::kNothing : Changed::kControlFlow;
+  return changed;
 }
 
 }  // namespace epass

@@ -8,7 +8,6 @@
 // zero takes two bytes to make, so it can pay for a single store; `only=zero` leaves other constants alone.
 // The code generator's driver tries it. Not across calls, where the register would have to be saved.
 
-#include <charconv>
 #include <map>
 
 #include "ir/builder.h"
@@ -78,15 +77,12 @@ class Pool {
 }  // namespace
 
 Result<Changed> pool_constants(Function& fn, PassContext& context) {
-  const std::string text = context.option("uses", "2");
-  size_t least = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), least);
-  if (error != std::errc() || end != text.data() + text.size() || least == 0)
-    return fail("pass-option", "`uses` of pool-constants is a number from 1 on, not `" + text + "`");
+  const auto least = number_option(context, "pool-constants", "uses", 2);
+  if (!least) return fail(least.error());
   const std::string only = context.option("only", "any");
   if (only != "any" && only != "zero")
     return fail("pass-option", "`only` of pool-constants is any or zero, not `" + only + "`");
-  if (!Pool(fn, least, only == "zero").run()) return Changed::kNothing;
+  if (!Pool(fn, *least, only == "zero").run()) return Changed::kNothing;
   context.count("pool-constants.functions");
   return Changed::kInstructions;
 }

@@ -139,10 +139,8 @@ class Promotion {
 }  // namespace
 
 Result<Changed> promote_slots(Function& fn, PassContext& context) {
-  const bool dead = remove_unreachable_blocks(fn);
-  if (dead) context.analyses.control_flow_changed();
-  const Changed changed = Promotion(fn, context.analyses).run(context);
-  return dead ? Changed::kControlFlow : changed;
+  const Changed dead = drop_unreachable(fn, context);
+  return dead | Promotion(fn, context.analyses).run(context);
 }
 
 }  // namespace epass

@@ -13,8 +13,6 @@
 // forgets the states of the first ones: if several ways lead through a copy, it walks those twice. With
 // `trips`, several copies stay together there, and loops that would take more of its work stay as they are.
 
-#include <charconv>
-
 #include "bpf/contracts.h"
 #include "bpf/insn.h"
 #include "pass/pass.h"
@@ -100,15 +98,15 @@ class Judge {
 
 Result<Changed> roll_loops(Function& fn, PassContext& context) {
   UnrolledSearch search;
-  const std::string trips = context.option("trips");
-  if (!trips.empty()) {
-    const auto [end, error] = std::from_chars(trips.data(), trips.data() + trips.size(), search.trips);
-    if (error != std::errc{} || end != trips.data() + trips.size() || search.trips < 2)
-      return fail("roll-loops: `trips` is a number from 2 on");
+  const bool sparing = context.options.contains("trips");
+  if (sparing) {
+    const auto trips = number_option(context, "roll-loops", "trips", 2, 2);
+    if (!trips) return fail(trips.error());
+    search.trips = *trips;
   }
   Changed changed = Changed::kNothing;
   for (int round = 0; round < 16; ++round) {
-    const Judge judge(fn, context.analyses, !trips.empty());
+    const Judge judge(fn, context.analyses, sparing);
     search.accept = [&](const Unrolled& found) { return judge.takes(found); };
     const auto loop = find_unrolled(fn, context.analyses, search);
     if (!loop) break;

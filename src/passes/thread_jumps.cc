@@ -97,9 +97,7 @@ class Threader {
 }  // namespace
 
 Result<Changed> thread_jumps(Function& fn, PassContext& context) {
-  const bool dead = remove_unreachable_blocks(fn);
-  if (dead) context.analyses.control_flow_changed();
-  Changed changed = dead ? Changed::kControlFlow : Changed::kNothing;
+  Changed changed = drop_unreachable(fn, context);
   for (int round = 0; round < kRounds; ++round) {
     if (Threader(fn, context.analyses).run(context) == Changed::kNothing) break;
     context.analyses.control_flow_changed();

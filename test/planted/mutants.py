@@ -56,7 +56,7 @@ MUTANTS = [
     ("cse-width", "src/passes/early_cse.cc", "a 32-bit and a 64-bit operation on the same operands count as one",
      "Key key{d.op, d.width, 0, {}};", "Key key{d.op, Width::k64, 0, {}};"),
     ("cse-stale-load", "src/passes/early_cse.cc", "a load after a store gets what was there before",
-     "std::erase_if(known.memory, [&](const Stored& s) { return memory_.may_write(i, s.at); });", ""),
+     "known.memory.forget_written(memory_, i);", ""),
     ("cse-forward-uncut", "src/passes/early_cse.cc", "a value stored with 32 bits comes back with 64",
      "return Builder::before(fn_, i).zext32(v);", "return v;"),
     ("cse-signedness", "src/passes/early_cse.cc", "a sign-extending load counts as the plain one",

@@ -163,9 +163,10 @@ int main(int argc, char** argv) {
     std::from_chars(argv[k + 1], argv[k + 1] + std::strlen(argv[k + 1]), *to);
   }
   if (settings.show) {
-    for (Judge judge : {Judge::kVirtualMachine, Judge::kKernel})
-      put("program:\n" + listing(random_program(settings.first, judge).insns) + "as dump:\n" +
-          object::print_dump(random_program(settings.first, judge).insns));
+    for (Judge judge : {Judge::kVirtualMachine, Judge::kKernel}) {
+      const auto insns = random_program(settings.first, judge).insns;
+      put("program:\n" + listing(insns) + "as dump:\n" + object::print_dump(insns));
+    }
     return 0;
   }
   uint64_t failures = 0;

@@ -101,6 +101,31 @@ TEST(DriverCompile, NeverLargerUnlessAllowedOrNeeded) {
   EXPECT_EQ(needed->functions[0].insns_out, 4u);
 }
 
+// A record less, but a store that takes more bytes than the move that it replaces, and a frame for it.
+TEST(DriverCompile, BalancedCodeMayNotPayForARecordWithManyBytes) {
+  Stages stages = fake(2);
+  stages.lower = [](const Function&, CodeSize, const LowerOptions&) -> Result<bpf::NewCode> {
+    bpf::NewCode code;
+    code.insns = {bpf::make_insn(bpf::kSt | bpf::kMem | bpf::kDw, 10, 0, -400, 1), kExit};
+    code.origin = {0, 0};
+    return code;
+  };
+  auto balanced = compile_program(program_with(1), {.selection = {.effort = Effort::kFew}}, stages);
+  ASSERT_TRUE(balanced);
+  ASSERT_TRUE(balanced->functions[0].kept);
+  EXPECT_EQ(balanced->functions[0].kept->code, "larger");
+  EXPECT_EQ(balanced->functions[0].insns_out, 3u);
+  const Selection small{.effort = Effort::kFew, .objective = Objective::kSize};
+  for (const CompileOptions& options :
+       {CompileOptions{.selection = small},
+        CompileOptions{.never_larger = false, .selection = {.effort = Effort::kFew}}}) {
+    auto taken = compile_program(program_with(1), options, stages);
+    ASSERT_TRUE(taken);
+    EXPECT_TRUE(taken->functions[0].code);
+    EXPECT_EQ(taken->functions[0].insns_out, 2u);
+  }
+}
+
 TEST(DriverCompile, SelectionTakesCalleesAlong) {
   bpf::Program program = program_with(4);
   bpf::Symbol callee{.kind = bpf::Symbol::Kind::kFunc, .name = "f2"};
