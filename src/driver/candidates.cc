@@ -106,8 +106,8 @@ class Contest {
           bool may_pool)
       : symbols_(symbols), options_(options), selection_(selection), was_(was), may_pool_(may_pool) {}
 
-  // Lowers it, and keeps it if it is better than what there is. `fn` stays as it is.
-  bool enter(Function&& fn, Homes homes = Homes::kKept) {
+  // Lowers it, and takes it if it is better than what there is; otherwise `fn` stays as it is.
+  bool enter(Function& fn, Homes homes = Homes::kKept) {
     LowerOptions options = options_;
     options.homes = homes;
     Result<bpf::NewCode> code = lower(fn, options);
@@ -137,9 +137,12 @@ class Contest {
       return !selection_.filter || (*selection_.filter)(fn, pass);
     };
     if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return false;
-    return enter(std::move(fn), homes);
+    return enter(fn, homes);
   }
-  bool try_homes(Homes homes) { return enter(Function(best_), homes); }
+  bool try_homes(Homes homes) {
+    Function fn = best_;
+    return enter(fn, homes);
+  }
 
   bool has_code() const { return best_code_.has_value(); }
   Result<bpf::NewCode> take() {
@@ -228,9 +231,8 @@ Result<bpf::NewCode> lower_best(Function&& fn, CodeSize was, const Symbols& symb
   const uint64_t size = fn.insts.size();
   const bool may_pool = size <= kMostPooled || selection.objective != Objective::kBalanced;
   Contest contest(was, symbols, options, selection, may_pool);
-  Function first = fn;
-  contest.enter(std::move(fn), options.homes);
-  if (!contest.has_code()) contest.enter(std::move(first), Homes::kPreferred);
+  Function first = std::move(fn);
+  if (!contest.enter(first, options.homes)) contest.enter(first, Homes::kPreferred);
   if (!contest.has_code()) return contest.take();
   static const std::vector<std::vector<Stage>> kWays = [] {
     std::vector<std::vector<Stage>> ways;

@@ -62,7 +62,9 @@ class TailMerger {
     if (!find_differences(tails, length, differing)) return false;
     // Positions that get the same values share a parameter.
     std::map<std::vector<Value>, std::vector<Position>> params;
-    int64_t cost = int64_t(tails.size()) - 1;
+    int64_t cost = 1;
+    for (const Tail& t : tails) cost += t.insts[length] != fn_.blocks[t.block].first;
+    cost = std::min(cost, int64_t(tails.size()) - 1);
     for (const Position& p : differing) {
       std::vector<Value> values;
       for (const Tail& t : tails) values.push_back(operand_at(fn_, t, p));

@@ -8,7 +8,10 @@
 // An edge decides a test by the constants that it carries, or because it leaves a test of the same value. The
 // verifier then has one test less to follow, and need not keep apart states that differ in what was tested.
 // What stands before the test goes into each way, so only where every edge decides it: with copies beside the
-// original, what follows meets in different states, and the verifier walks it once for each.
+// original, what follows meets in different states, and the verifier walks it once for each. The same for a
+// block that only chooses between constants on its way to such a test (flags that are tested again).
+
+#include <algorithm>
 
 #include "analysis/analyses.h"
 #include "ir/edit.h"
@@ -66,26 +69,52 @@ class Threader {
 
   std::vector<EdgeCopy> look(Block b) const {
     const Inst end = fn_.terminator(b);
-    if (b == fn_.entry() || taken_[b] || !is_conditional(fn_.insts[end].op) ||
-        fn_.blocks[b].table_target != kNoOrigin)
-      return {};
-    bool empty = true;
-    for (Inst i = fn_.blocks[b].first; i != end; i = fn_.next(i)) {
-      const InstData& d = fn_.insts[i];
-      if (d.core != kNoCore || info(d.op).effects & ~kCommutes || d.op == Opcode::Symbol) return {};
-      empty &= d.op == Opcode::Const && !fn_.home(d.result);
-    }
+    const bool tests = is_conditional(fn_.insts[end].op);
+    if (b == fn_.entry() || taken_[b] || (!tests && !leads_to_decided_test(b))) return {};
+    const auto content = content_of(b);
+    if (content == Content::kStays) return {};
     std::vector<EdgeCopy> copies;
     for (Edge e : cfg_.incoming(b)) {
       const Block from = cfg_.source(e);
       const Opcode op = fn_.insts[fn_.terminator(from)].op;
       if (dominators_.dominates(b, from)) return {};  // the head of a loop
       if (taken_[from] || (op != Opcode::Jump && !is_conditional(op))) continue;
-      const auto way = decided_way(fn_, cfg_, e);
+      const auto way = tests ? decided_way(fn_, cfg_, std::span(&e, 1)) : 0;
       if (way && fn_.target(end, *way) != b) copies.push_back({.edge = e, .way = *way});
     }
-    if (!empty && copies.size() != cfg_.incoming(b).size()) return {};
-    return copies;
+    const bool all = copies.size() == cfg_.incoming(b).size();
+    return all || (tests && content == Content::kNothing) ? copies : std::vector<EdgeCopy>{};
+  }
+
+  enum class Content : uint8_t { kNothing, kPure, kStays };
+  // What stands in `b` before its end.
+  Content content_of(Block b) const {
+    if (fn_.blocks[b].table_target != kNoOrigin) return Content::kStays;
+    const Inst end = fn_.terminator(b);
+    Content content = Content::kNothing;
+    for (Inst i = fn_.blocks[b].first; i != end; i = fn_.next(i)) {
+      const InstData& d = fn_.insts[i];
+      if (d.core != kNoCore || info(d.op).effects & ~kCommutes || d.op == Opcode::Symbol)
+        return Content::kStays;
+      if (d.op != Opcode::Const || fn_.home(d.result)) content = Content::kPure;
+    }
+    return content;
+  }
+
+  // Whether `b` only chooses what a test behind it will see: it goes into the ways, and all ways decide.
+  bool leads_to_decided_test(Block b) const {
+    const Inst end = fn_.terminator(b);
+    if (fn_.insts[end].op != Opcode::Jump || cfg_.incoming(b).size() < 2) return false;
+    const Edge last = fn_.edge(end, 0);
+    const Block test = fn_.edges[last].to;
+    if (!is_conditional(fn_.insts[fn_.terminator(test)].op) || content_of(test) == Content::kStays) return false;
+    auto decided = [&](std::initializer_list<Edge> path) {
+      return !dominators_.dominates(test, cfg_.source(*path.begin())) &&
+             decided_way(fn_, cfg_, std::span(path.begin(), path.size()));
+    };
+    for (Edge e : cfg_.incoming(test))
+      if (e != last && !decided({e})) return false;
+    return std::ranges::all_of(cfg_.incoming(b), [&](Edge e) { return decided({e, last}); });
   }
 
   Function& fn_;
