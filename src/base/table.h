@@ -45,10 +45,13 @@ class Table {
   }
   const T& operator[](Key key) const { return const_cast<Table&>(*this)[key]; }
   uint32_t size() const { return size_; }
-  void clear() {
-    chunks_.clear();
-    size_ = 0;
+  // Drops the entries from `size` on, and gives back what they took.
+  void truncate(uint32_t size) {
+    EPASS_CHECK(size <= size_, "a table does not grow by being cut off");
+    size_ = size;
+    chunks_.resize((size + kChunk - 1) >> kShift);
   }
+  void clear() { truncate(0); }
 
  private:
   std::vector<std::unique_ptr<T[]>> chunks_;

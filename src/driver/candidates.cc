@@ -227,6 +227,7 @@ bool is_worth_it(CodeSize now, CodeSize was, const Selection& selection) {
 
 Result<bpf::NewCode> lower_best(Function&& fn, CodeSize was, const Symbols& symbols,
                                 const LowerOptions& options, const Selection& selection) {
+  fn.compact();
   if (selection.effort == Effort::kNone || fn.insts.size() > kMostInsts) return lower(std::move(fn), options);
   const uint64_t size = fn.insts.size();
   const bool may_pool = size <= kMostPooled || selection.objective != Objective::kBalanced;

@@ -198,6 +198,9 @@ class Function {
   // Rewrites every operand and argument to what it resolves to, and forgets the replacements. The manager
   // calls it after each pass.
   void compact_aliases();
+  // Gives all that is still in the layout new ids, in their old order, and drops the rest. Ids held elsewhere
+  // are void then. False, and nothing done: code that nothing leads to uses values that are gone.
+  bool compact();
 
   Home home(Value v) const { return values[v].home; }
   // The instruction that makes `v`, or none if it is a parameter.

@@ -163,6 +163,8 @@ struct Runner {
       changed |= *result;
       if (*result == Changed::kNothing) break;
     }
+    // Tables of facts are as large as the function's: passes leave much behind.
+    if (changed != Changed::kNothing && fn.compact()) analyses.control_flow_changed();
     return changed;
   }
 

@@ -12,6 +12,7 @@
 // Operands that differ become parameters. Not where one instruction would then get different kinds of
 // pointers: the verifier refuses that.
 
+#include <algorithm>
 #include <map>
 
 #include "ir/builder.h"
