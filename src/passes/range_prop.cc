@@ -5,11 +5,10 @@
 //     v3 = and v2, 511            =>     jump b1
 //     jgt v3, 300, b2, b1
 //
-// What has one possible value becomes that constant, a mask that needs two records (ld_imm64) one that needs
-// none, and an extension of the sign the cheaper one with zeros where the sign is known. Ranges are those
-// that the verifiers of all kernels since 6.1 work out from the same instructions, so that none needs the
-// test or the mask. With edges=yes also those that tests give: old verifiers lose them where the value was
-// spilled before.
+// What has one possible value becomes that constant, a mask that needs two records (ld_imm64) one that is an
+// immediate, an extension of the sign one with zeros where the sign is known. Tests and masks go only by what
+// the verifiers of all kernels since 6.1 work out from the same instructions. With edges=yes also by what
+// earlier tests say: old verifiers lose that where the value had been spilled before.
 
 #include "analysis/ranges.h"
 #include "ir/builder.h"
@@ -26,7 +25,7 @@ class RangeProp {
   Changed run() {
     Changed changed = Changed::kNothing;
     for (Block b : fn_.all_blocks()) {
-      if (!ranges_.is_reached(b)) continue;
+      if (!all_.is_reached(b)) continue;
       for (Inst i = fn_.blocks[b].first, next; i; i = next) {
         next = fn_.next(i);
         changed |= is_conditional(fn_.insts[i].op) ? decide_branch(i) : rewrite(i);
@@ -37,7 +36,7 @@ class RangeProp {
   }
 
  private:
-  Scalar range(Inst i, size_t n) const { return ranges_.at(fn_.operand(i, n), fn_.insts[i].block); }
+  Scalar range(Inst i, size_t n) const { return verified_.at(fn_.operand(i, n), fn_.insts[i].block); }
 
   Changed decide_branch(Inst end) {
     const InstData& d = fn_.insts[end];
@@ -51,15 +50,10 @@ class RangeProp {
   Changed rewrite(Inst i) {
     const InstData& d = fn_.insts[i];
     if (!is_arithmetic(d.op)) return Changed::kNothing;
-    const auto c = ranges_.of(d.result).constant();
-    if (c && (int64_t(*c) == int32_t(*c) || *c == uint32_t(*c))) {
-      become_constant(fn_, i, *c);
-      return done("range-prop.constants");
-    }
-    if (const Value v = left_alone(i)) {
-      replace_keeping_home(fn_, i, v);
-      return done("range-prop.idle");
-    }
+    const auto c = all_.of(d.result).constant();
+    const bool takes_one_record = c && (int64_t(*c) == int32_t(*c) || *c == uint32_t(*c));
+    if (takes_one_record) return become_constant(fn_, i, *c), done("range-prop.constants");
+    if (const Value v = left_alone(i)) return replace_keeping_home(fn_, i, v), done("range-prop.idle");
     if (shorten_mask(i)) return done("range-prop.masks");
     if (drop_sign(i)) return done("range-prop.signs");
     return Changed::kNothing;
@@ -77,7 +71,7 @@ class RangeProp {
     if (d.op == Opcode::UMod) return a.word.umax < b.half.umin ? x : Value{};
     const Value pushed = shifted_left(i);  // there and back
     if (!pushed) return {};
-    const Scalar whole = ranges_.at(pushed, d.block);
+    const Scalar whole = verified_.at(pushed, d.block);
     const int bits = 64 - int(b.word.umin);
     const bool fits = d.op == Opcode::AShr ? fits_signed(whole, bits) : whole.word.umax >> bits == 0;
     return fits ? pushed : Value{};
@@ -130,7 +124,7 @@ class RangeProp {
     InstData& d = fn_.insts[i];
     const Value pushed = d.op == Opcode::AShr ? shifted_left(i) : Value{};
     if (!pushed || fn_.constant(fn_.operand(i, 1), Width::k64) != 32) return false;
-    if (ranges_.at(pushed, d.block).half.smin < 0) return false;
+    if (verified_.at(pushed, d.block).half.smin < 0) return false;
     d.op = Opcode::ZExt32;
     fn_.set_operands(i, std::span(&pushed, 1));
     return true;
@@ -140,12 +134,12 @@ class RangeProp {
 
   Function& fn_;
   PassContext& context_;
-  const Ranges ranges_{fn_,
-                       context_.analyses.cfg(),
-                       context_.analyses.dominators(),
-                       context_.analyses.users(),
-                       context_.analyses.memory(),
-                       {.as_verified = true, .use_tests = context_.option("edges", "no") == "yes"}};
+  Ranges make(Ranges::Options options) {
+    Analyses& known = context_.analyses;
+    return {fn_, known.cfg(), known.dominators(), known.users(), known.memory(), options};
+  }
+  const Ranges all_ = make({.as_verified = false, .use_tests = true});
+  const Ranges verified_ = make({.as_verified = true, .use_tests = context_.option("edges", "no") == "yes"});
 };
 
 }  // namespace
