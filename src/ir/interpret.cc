@@ -87,7 +87,10 @@ class Interpreter {
     return result;
   }
 
-  void set(Value v, Word w) { here_.values.at(v) = w; }
+  void set(Value v, Word w) {
+    here_.values.at(v) = w;
+    if (options_.watch) options_.watch(v, w.defined ? std::optional(w.bits) : std::nullopt);
+  }
   Word get(Inst i, size_t n) const { return here_.values[fn().operand(i, n)]; }
 
   void end(Behaviour::End how, uint64_t result = 0) { out_.end = how, out_.result = result, ended_ = true; }

@@ -4,6 +4,8 @@
 // a seed.
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +22,8 @@ struct InterpretOptions {
   // Frames then lie anywhere: where a pointer into one points to is not shown.
   std::span<const Function> functions = {};
   bool additions_are_stores = false;  // atomic_add is compared as a store: only other CPUs can tell
+  // Told of each number that a value of the function gets; none: one that follows from an `undef`.
+  std::function<void(Value, std::optional<uint64_t>)> watch = {};
 };
 
 struct Behaviour {

@@ -38,8 +38,8 @@ bool is_number(const Function& fn, Value x, Width width) {
 
 }  // namespace
 
-std::optional<Steps> bit_of_test(const Function& fn, const Cfg& cfg, const MemoryModel& memory, Inst end,
-                                 uint64_t taken, uint64_t otherwise) {
+std::optional<Steps> bit_of_test(const Function& fn, const Ranges& ranges, Inst end, uint64_t taken,
+                                 uint64_t otherwise) {
   const InstData& d = fn.insts[end];
   if ((taken == 0) == (otherwise == 0) || !std::has_single_bit(taken | otherwise)) return {};
   const int place = std::countr_zero(taken | otherwise);
@@ -57,14 +57,14 @@ std::optional<Steps> bit_of_test(const Function& fn, const Cfg& cfg, const Memor
     steps.list.push_back(by(Opcode::LShr, uint64_t(d.width) - 1, d.width));
     return steps;
   }
-  const auto most = upper_bound(fn, cfg, memory, x);
-  if (!most || *most > 0xffffffff) return {};
+  const uint64_t most = ranges.of(x).word.umax;
+  if (most > UINT32_MAX) return {};
   if (op == Opcode::JumpSet && c && std::has_single_bit(*c)) {
     steps.list.push_back(by(Opcode::And, *c, d.width));
     move_bit(steps, std::countr_zero(*c), place);
     return steps;
   }
-  if (const auto bit = only_bit(fn, x, *most); bit && c && (op == Opcode::JumpNe || op == Opcode::JumpEq)) {
+  if (const auto bit = only_bit(fn, x, most); bit && c && (op == Opcode::JumpNe || op == Opcode::JumpEq)) {
     if (*c != 0 && *c != uint64_t{1} << *bit) return {};
     if ((op == Opcode::JumpEq) == (*c == 0)) steps.list.push_back(by(Opcode::Xor, uint64_t{1} << *bit));
     move_bit(steps, *bit, place);
@@ -81,13 +81,11 @@ std::optional<Steps> bit_of_test(const Function& fn, const Cfg& cfg, const Memor
       if (bound == 0 || bound > 0x7fffffff) return {};
       steps.list.push_back(by(Opcode::Add, uint64_t{0} - bound));
     } else {
-      const auto other = upper_bound(fn, cfg, memory, y);
-      if (op == Opcode::JumpLe || !other || *other > 0xffffffff) return {};
+      if (op == Opcode::JumpLe || ranges.of(y).word.umax > UINT32_MAX) return {};
       steps.list.push_back({Opcode::Sub, Width::k64, y});
     }
   } else if (op == Opcode::JumpGt && !c) {
-    const auto other = upper_bound(fn, cfg, memory, y);
-    if (!other || *other > 0xffffffff) return {};
+    if (ranges.of(y).word.umax > UINT32_MAX) return {};
     steps.start = y;
     steps.list.push_back({Opcode::Sub, Width::k64, x});
   } else {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "analysis/upper_bound.h"
+#include "analysis/ranges.h"
 
 namespace epass {
 
@@ -23,7 +23,7 @@ struct Steps {
 // How to compute `taken` if the test at the end `end` of a block holds and `otherwise` if not, of which one
 // is 0 and the other a power of two; none if that takes more than two instructions, or if what is tested may
 // be an address.
-std::optional<Steps> bit_of_test(const Function& fn, const Cfg& cfg, const MemoryModel& memory, Inst end,
-                                 uint64_t taken, uint64_t otherwise);
+std::optional<Steps> bit_of_test(const Function& fn, const Ranges& ranges, Inst end, uint64_t taken,
+                                 uint64_t otherwise);
 
 }  // namespace epass

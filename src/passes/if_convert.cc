@@ -26,7 +26,11 @@ namespace {
 class Converter {
  public:
   Converter(Function& fn, Analyses& analyses)
-      : fn_(fn), cfg_(analyses.cfg()), users_(analyses.users()), memory_(analyses.memory()) {}
+      : fn_(fn),
+        cfg_(analyses.cfg()),
+        users_(analyses.users()),
+        memory_(analyses.memory()),
+        ranges_(fn, cfg_, analyses.dominators(), users_, memory_, {}) {}
 
   Changed run(PassContext& context) {
     Changed changed = Changed::kNothing;
@@ -81,7 +85,7 @@ class Converter {
     const auto taken = own_constant(fn_.args(ways[0])[*which]);
     const auto otherwise = own_constant(fn_.args(ways[1])[*which]);
     if (!taken || !otherwise || !data_.ends_as_data(fn_.params(meeting)[*which])) return false;
-    const auto steps = bit_of_test(fn_, cfg_, memory_, end, *taken, *otherwise);
+    const auto steps = bit_of_test(fn_, ranges_, end, *taken, *otherwise);
     if (!steps || steps->list.size() > 2) return false;
     Builder build = Builder::before(fn_, end);
     Value v = steps->start;
@@ -105,6 +109,7 @@ class Converter {
   const Cfg& cfg_;
   const Users& users_;
   const MemoryModel& memory_;
+  const Ranges ranges_;
   const DataUses data_{fn_, cfg_, users_, memory_};
   SideTable<Block, uint8_t> taken_ = SideTable<Block, uint8_t>(0);  // what is known of them is out of date
 };

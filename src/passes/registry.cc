@@ -29,8 +29,9 @@ constexpr const char* kO1 = "promote-slots," TIDY;
   "inline,drop-unused,promote-slots,"                                                                     \
   "fixpoint(simplify-cfg,const-prop,simplify,test-signs,thread-jumps,simplify-params,dce),dead-args,dce," \
   "fold-offsets,early-cse,combine-loads,repeated-stores," merge_stores ",dce," merge_stores               \
-  ",fold-params,dead-stores," TIDY ",fold-params,early-cse,fold-offsets," TIDY ",merge-constants," TIDY   \
-  "," roll_loops "," TIDY ",merge-tails," TIDY ",merge-tails," TIDY ",hoist-stores,dce"
+  ",fold-params,dead-stores," TIDY ",fold-params,early-cse,range-prop,fold-offsets," TIDY                 \
+  ",merge-constants," TIDY "," roll_loops "," TIDY ",merge-tails," TIDY ",merge-tails," TIDY              \
+  ",hoist-stores,dce"
 
 constexpr const char* kO2 = O2("merge-stores", "roll-loops(trips=3)");
 constexpr const char* kOs = O2("merge-stores(keys=yes)", "roll-loops") ",roll-stores," TIDY;
