@@ -10,7 +10,7 @@ class RangeSolver {
       : ranges_(ranges), fn_(ranges.fn_), cfg_(cfg), users_(users), memory_(memory) {}
 
   void run() {
-    for (Value v : fn_.params(fn_.entry())) ranges_.facts_.at(v) = {};
+    for (Value v : fn_.params(fn_.entry())) ranges_.facts_.set(v, {});
     enter(fn_.entry());
     while (!pending_.empty()) {
       current_ = cfg_.rpo[*pending_.begin()];
@@ -32,7 +32,7 @@ class RangeSolver {
     if (current_ != fn_.entry())
       for (size_t n = 0; n < params.size(); ++n) raise(params[n], met(n));
     for (Inst i : fn_.insts_of(current_))
-      if (fn_.insts[i].result) raise(fn_.insts[i].result, made(i));
+      if (fn_.insts[i].result && fn_.insts[i].op != Opcode::Const) raise(fn_.insts[i].result, made(i));
     leave(fn_.terminator(current_));
   }
 
@@ -55,7 +55,6 @@ class RangeSolver {
   Scalar made(Inst i) const {
     const InstData& d = fn_.insts[i];
     if (d.core != kNoCore) return {};
-    if (d.op == Opcode::Const) return Scalar::constant(uint64_t(d.imm));
     if (d.op == Opcode::Load) return loaded(i);
     const bool unary = d.op == Opcode::Copy || is_unary(d.op);
     if (!unary && !is_binary(d.op)) return {};
@@ -113,12 +112,12 @@ class RangeSolver {
   }
 
   void raise(Value v, const Scalar& to) {
-    Scalar& kept = ranges_.facts_.at(v);
+    const Scalar& kept = ranges_.facts_[v];
     Scalar now = join(kept, to);
     if (now == kept) return;
     const uint8_t changes = ++changes_.at(v);
     if (changes > kFew) now = changes > kMost ? Scalar{} : widen(kept, now);
-    kept = now;
+    ranges_.facts_.set(v, now);
     for (Inst user : users_.of(v)) {
       const InstData& d = fn_.insts[user];
       // What stands in this block is still to come.
@@ -141,25 +140,38 @@ class RangeSolver {
 
 Ranges::Ranges(const Function& fn, const Cfg& cfg, const Dominators& dominators, const Users& users,
                const MemoryModel& memory, Options options)
-    : fn_(fn),
-      dominators_(dominators),
-      options_(options),
-      count_(fn.values.size()),
-      facts_(fn.values.size(), Scalar::none()) {
+    : fn_(fn), dominators_(dominators), options_(options), facts_(fn.values.size()) {
   if (options_.use_tests) find_tests(cfg);
   RangeSolver(*this, cfg, users, memory).run();
 }
 
+void Ranges::Facts::set(Value v, const Scalar& fact) {
+  uint32_t& place = place_[v.index];
+  if (fact == Scalar{}) {
+    place = kAnything;
+  } else if (place >= kSpecial) {
+    kept_[place] = fact;
+  } else {
+    place = uint32_t(kept_.size());
+    kept_.push_back(fact);
+  }
+}
+
 void Ranges::find_tests(const Cfg& cfg) {
-  constexpr size_t kMostTests = 16;
+  constexpr uint32_t kMostTests = 16;
   for (Block b : cfg.rpo) {
     const auto incoming = cfg.incoming(b);
     if (incoming.size() != 1 || b == fn_.entry()) continue;
     const Inst end = fn_.terminator(cfg.source(incoming[0]));
     auto test = test_of(end, incoming[0].index - fn_.insts[end].first_edge.index);
-    if (!test || tests_[fn_.operand(end, 0)].size() == kMostTests) continue;
+    if (!test) continue;
+    uint32_t& last = last_test_.at(fn_.operand(end, 0));
+    if (last != kNoTest) test->count = tests_[last].count + 1;
+    if (test->count > kMostTests) continue;
     test->block = b;
-    tests_.at(fn_.operand(end, 0)).push_back(*test);
+    test->before = last;
+    last = uint32_t(tests_.size());
+    tests_.push_back(*test);
   }
 }
 
@@ -182,14 +194,16 @@ void Ranges::Test::tell(Scalar& of) const {
 
 Scalar Ranges::of(Value v) const {
   v = fn_.resolve(v);
-  return v.index < count_ ? facts_[v] : Scalar{};
+  if (const Inst i = fn_.def(v); i && fn_.insts[i].op == Opcode::Const)
+    return fn_.insts[i].core == kNoCore ? Scalar::constant(uint64_t(fn_.insts[i].imm)) : Scalar{};
+  return v.index < facts_.size() ? facts_[v] : Scalar{};
 }
 
 Scalar Ranges::at(Value v, Block b) const {
   v = fn_.resolve(v);
   Scalar s = of(v);
-  for (const Test& test : tests_[v])
-    if (dominators_.dominates(test.block, b)) test.tell(s);
+  for (uint32_t n = last_test_[v]; n != kNoTest; n = tests_[n].before)
+    if (dominators_.dominates(tests_[n].block, b)) tests_[n].tell(s);
   return s;
 }
 

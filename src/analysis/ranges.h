@@ -1,6 +1,7 @@
 #pragma once
 // What is known of each value as a number, by what computes it and by the tests on the way. A snapshot.
 
+#include <deque>
 #include <vector>
 
 #include "analysis/cfg.h"
@@ -41,8 +42,27 @@ class Ranges {
     Width width = Width::k64;
     bool held = true;
     uint64_t constant = 0;
+    uint32_t before = kNoTest;  // another of the same value
+    uint32_t count = 1;         // of those, with this one
 
     void tell(Scalar& of) const;
+  };
+  static constexpr uint32_t kNoTest = UINT32_MAX;
+
+  // What is known of each value that is no constant. That it is never made or can be anything takes no room.
+  class Facts {
+   public:
+    explicit Facts(uint32_t values) : place_(values, kNever) {}
+
+    uint32_t size() const { return uint32_t(place_.size()); }
+    const Scalar& operator[](Value v) const { return kept_[place_[v.index]]; }
+    void set(Value v, const Scalar& fact);
+
+   private:
+    enum : uint32_t { kNever, kAnything, kSpecial };  // places
+
+    std::vector<uint32_t> place_;
+    std::deque<Scalar> kept_ = {Scalar::none(), Scalar{}};
   };
 
   void find_tests(const Cfg& cfg);
@@ -52,9 +72,9 @@ class Ranges {
   const Function& fn_;
   const Dominators& dominators_;
   Options options_;
-  uint32_t count_;  // values that there were
-  SideTable<Value, Scalar> facts_;
-  SideTable<Value, std::vector<Test>> tests_;
+  Facts facts_;
+  std::vector<Test> tests_;
+  SideTable<Value, uint32_t> last_test_ = SideTable<Value, uint32_t>(kNoTest);
   SideTable<Block, uint8_t> reached_ = SideTable<Block, uint8_t>(0);
 };
 

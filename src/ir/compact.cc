@@ -74,7 +74,8 @@ bool Function::compact() {
     return pool.add(renamed);
   };
   new_value.rebuild(values, [&](ValueData& v) { v.inst = new_inst(v.inst), v.block = new_block(v.block); });
-  new_edge.rebuild(edges, [&](EdgeData& e) { e.args = move_list(pool_.span(e.args)), e.to = new_block(e.to); });
+  new_edge.rebuild(edges,
+                   [&](EdgeData& e) { e.args = move_list(pool_.span(e.args)), e.to = new_block(e.to); });
   new_inst.rebuild(insts, [&](InstData& d) {
     if (d.operand_count > d.inline_operands.size())
       d.inline_operands = {Value{move_list(pool_.span({d.inline_operands[0].index, d.operand_count})).begin}};

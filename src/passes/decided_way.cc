@@ -41,7 +41,8 @@ std::optional<uint64_t> constant_along(const Function& fn, Path path, Value v, i
 std::optional<uint32_t> decided_way(const Function& fn, const Cfg& cfg, Path path) {
   const Inst end = fn.terminator(fn.edges[path.back()].to);
   const InstData& test = fn.insts[end];
-  const auto x = constant_along(fn, path, fn.operand(end, 0)), y = constant_along(fn, path, fn.operand(end, 1));
+  const auto x = constant_along(fn, path, fn.operand(end, 0)),
+             y = constant_along(fn, path, fn.operand(end, 1));
   if (x && y) return eval_condition(test.op, test.width, *x, *y) ? 0 : 1;
   if (!y) return {};
   // The test before, if it is of the same value.

@@ -107,7 +107,8 @@ class Threader {
     if (fn_.insts[end].op != Opcode::Jump || cfg_.incoming(b).size() < 2) return false;
     const Edge last = fn_.edge(end, 0);
     const Block test = fn_.edges[last].to;
-    if (!is_conditional(fn_.insts[fn_.terminator(test)].op) || content_of(test) == Content::kStays) return false;
+    if (!is_conditional(fn_.insts[fn_.terminator(test)].op) || content_of(test) == Content::kStays)
+      return false;
     auto decided = [&](std::initializer_list<Edge> path) {
       return !dominators_.dominates(test, cfg_.source(*path.begin())) &&
              decided_way(fn_, cfg_, std::span(path.begin(), path.size()));

@@ -14,7 +14,8 @@ namespace {
 
 uint32_t placed_insts(const Function& fn) { return uint32_t(fn.all_insts().size()); }
 
-// Makes gaps: every third result that nothing uses goes, and tests that become plain jumps leave blocks behind.
+// Makes gaps: every third result that nothing uses goes, and tests that become plain jumps leave blocks
+// behind.
 void make_gaps(Function& fn) {
   const auto uses = count_uses(fn);
   uint32_t n = 0;
@@ -48,7 +49,8 @@ TEST(IrCompact, KeepsTheOrderOfIds) {
   auto order = [&] {
     std::vector<Inst> all = fn.all_insts();
     std::vector<uint32_t> ranks(all.size());
-    for (size_t n = 0; n < all.size(); ++n) ranks[n] = uint32_t(std::ranges::count_if(all, [&](Inst i) { return i < all[n]; }));
+    for (size_t n = 0; n < all.size(); ++n)
+      ranks[n] = uint32_t(std::ranges::count_if(all, [&](Inst i) { return i < all[n]; }));
     return ranks;
   };
   const std::vector<uint32_t> before = order();
