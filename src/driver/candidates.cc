@@ -25,6 +25,7 @@ constexpr Way kFew[] = {
     {"edge-values,copy-prop," TIDY},
     {"edge-values,copy-prop," TIDY, Homes::kLast},
     {"frame-addresses,copy-prop," TIDY, Homes::kLast},
+    {"schedule"},
     {"pool-constants(uses=3)"},
     {"pool-constants(uses=2)"},
     {"pool-constants(uses=1,only=zero)"},
@@ -49,6 +50,7 @@ constexpr const char* kSteps[] = {
     "gvn(insert=no),dce",
     "sink,dce",
     "licm,tidy",
+    "schedule",
     "if-convert,tidy",
     "frame-addresses,tidy",
 };
