@@ -36,7 +36,7 @@ class Scheduler {
       // From below, so that what makes an operand comes after what uses it.
       for (uint32_t n = uint32_t(order_.size()); n-- > 0;) {
         const Inst i = order_[n];
-        if (place_[i] != n || !may_move(i)) continue;
+        if (place_[i] != n || !motion_.is_movable(i)) continue;
         const uint32_t to = destination(i, context);
         if (!pays(n, to)) continue;
         move(i, to);
@@ -50,15 +50,12 @@ class Scheduler {
  private:
   static constexpr uint32_t kFarthest = 256;  // instructions on the way
 
-  // Constants that have a register of their own move, too.
-  bool may_move(Inst i) const {
-    const InstData& d = fn_.insts[i];
-    if (is_constant(d.op)) return false;
-    return motion_.is_movable(i);
+  // Whether `def` makes a constant that `i` shows as part of itself.
+  bool is_part_of(Inst i, Inst def) const {
+    const Value v = fn_.insts[def].result;
+    return v && motion_.is_own_operand(v) && users_.of(v)[0] == i;
   }
 
-  // Where in this block `i` stands after the moves so far, or where what is behind the block would.
-  uint32_t place(Block b, Inst i) const { return fn_.insts[i].block == b ? place_[i] : last(); }
   uint32_t last() const { return uint32_t(order_.size() - 1); }
 
   // The place in front of which `i` may stand at the latest.
@@ -75,6 +72,7 @@ class Scheduler {
       to = n;
     }
     while (place_[order_[to]] != to) ++to;  // what moved away from there
+    while (to > from + 1 && is_part_of(order_[to], order_[to - 1])) --to;
     return to;
   }
 
