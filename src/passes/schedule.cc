@@ -114,8 +114,11 @@ class Scheduler {
   // In front of all that went there already: those stood behind it.
   void move(Inst i, uint32_t to) {
     Inst first = i;
-    for (size_t n = fn_.operands(i).size(); n-- > 0;)
-      if (motion_.is_own_operand(fn_.operand(i, n))) first = fn_.def(fn_.operand(i, n));
+    for (size_t n = fn_.operands(i).size(); n-- > 0;) {
+      if (!motion_.is_own_operand(fn_.operand(i, n))) continue;
+      first = fn_.def(fn_.operand(i, n));
+      place_.at(first) = to;
+    }
     motion_.move(i, front_[order_[to]]);
     place_.at(i) = to;
     front_.at(order_[to]) = first;
