@@ -61,8 +61,8 @@ constexpr int kSearchSteps = 120;
 // Records that the ways of a search may compile together: a function of 10,000 gets 100 of them.
 constexpr uint64_t kSearchWork = 1'000'000;
 // A register that holds a constant must be equal where the verifier compares states, too: in large functions
-// it walks ways again that it would have known. There, machine code must have grown for it. So with what lives
-// shorter in one of several ways that meet.
+// it walks ways again that it would have known. There, machine code must have grown for it. The
+// same goes for what is alive on one of the ways that meet and, moved down, not on another.
 constexpr uint64_t kMostPooled = 500;
 // Beyond this size a function is compiled in one way only.
 constexpr uint64_t kMostInsts = 200'000;
