@@ -1,6 +1,11 @@
 // Order of blocks and their jumps. Blocks keep the input's order; what stands on a split edge and is not
 // empty goes behind its source if it falls through there, else in front of its target if nothing falls into
-// that, else to the end.
+// that, else to the end. When tidying, a block that only jumps on, or would if it were not followed by where
+// it leads to, goes.
+//
+//     if r1 > r2 goto b2                    if r1 <= r2 goto b3
+//   b1: goto b3                       =>  b2: ...
+//   b2: ...
 
 #include "codegen/layout.h"
 
@@ -14,9 +19,14 @@ constexpr uint32_t kNone = UINT32_MAX;
 class Layout {
  public:
   Layout(const MFunction& mf, std::vector<Chunk> chunks, bpf::NewCode in, const LowerOptions& options)
-      : mf_(mf), chunks_(std::move(chunks)), in_(std::move(in)), options_(options) {}
+      : mf_(mf),
+        chunks_(std::move(chunks)),
+        in_(std::move(in)),
+        options_(options),
+        forwards_(mf.blocks.size()) {}
 
   Result<bpf::NewCode> run() {
+    if (options_.tidy) find_forwarding();
     choose_order();
     long_.resize(mf_.blocks.size());
     for (;;) {
@@ -53,7 +63,23 @@ class Layout {
   };
 
   bool is_empty_edge(uint32_t b) const {
-    return !mf_.blocks[b].block && chunks_[b].end - chunks_[b].begin == 1;
+    return forwards_[b] || (!mf_.blocks[b].block && chunks_[b].end - chunks_[b].begin == 1);
+  }
+
+  // Not in very large functions: see passes/simplify_cfg.cc.
+  void find_forwarding() {
+    constexpr size_t kLarge = 12'000;
+    constexpr int kLongest = 64;  // blocks one after the other
+    for (uint32_t b = 1; b < mf_.blocks.size() && mf_.insts.size() <= kLarge; ++b) {
+      if (chunks_[b].ends_with != MKind::kJump || chunks_[b].end - chunks_[b].begin != 1 ||
+          !mf_.blocks[b].block || mf_.blocks[b].table_target != kNoOrigin || chunks_[b].on_with != kNone)
+        continue;
+      // Those that lead round in a circle stay.
+      uint32_t to = successor(b, 0);
+      int steps = 0;
+      for (; to != b && is_empty_edge(to) && steps < kLongest; ++steps) to = successor(to, 0);
+      forwards_[b] = to != b && steps < kLongest;
+    }
   }
   uint32_t target(uint32_t b, size_t n) const {
     uint32_t t = successor(b, n);
@@ -71,7 +97,7 @@ class Layout {
     std::vector<uint8_t> falls_into(mf_.blocks.size());
     uint32_t previous = kNone;
     for (uint32_t b = 0; b < mf_.blocks.size(); ++b) {
-      if (!mf_.blocks[b].block) continue;
+      if (!mf_.blocks[b].block || forwards_[b]) continue;
       if (previous != kNone && falls_through(previous, b)) falls_into[b] = 1;
       previous = b;
     }
@@ -80,7 +106,7 @@ class Layout {
       for (size_t n = 0; n < succs.size(); ++n) {
         uint32_t e = succs[n].index;
         if (mf_.blocks[e].block || is_empty_edge(e)) continue;
-        uint32_t to = mf_.succs(e)[0].index;
+        uint32_t to = target(e, 0);
         if (n == 1) {
           behind[b] = e;
         } else if (!falls_into[to] && before[to] == kNone) {
@@ -91,7 +117,7 @@ class Layout {
       }
     }
     for (uint32_t b = 0; b < mf_.blocks.size(); ++b) {
-      if (!mf_.blocks[b].block) continue;
+      if (!mf_.blocks[b].block || forwards_[b]) continue;
       if (before[b] != kNone) (b != 0 ? order_ : at_end).push_back(before[b]);
       order_.push_back(b);
       if (behind[b] != kNone) order_.push_back(behind[b]);
@@ -105,6 +131,7 @@ class Layout {
     for (size_t n = 0; n < mf_.succs(b).size(); ++n) {
       uint32_t s = mf_.succs(b)[n].index;
       if (!mf_.blocks[s].block) s = mf_.succs(s)[0].index;
+      while (forwards_[s]) s = successor(s, 0);
       if (s == next) return true;
     }
     return false;
@@ -216,6 +243,7 @@ class Layout {
   const LowerOptions& options_;
   std::vector<uint32_t> order_, start_;
   std::vector<uint8_t> long_;
+  std::vector<uint8_t> forwards_;  // blocks of the input that only jump on, and are left out
   std::vector<Fixup> fixups_;
   size_t attachment_ = 0, core_ = 0;
 };

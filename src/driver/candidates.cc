@@ -25,6 +25,7 @@ constexpr Way kFew[] = {
     {"edge-values,copy-prop," TIDY},
     {"edge-values,copy-prop," TIDY, Homes::kLast},
     {"frame-addresses,copy-prop," TIDY, Homes::kLast},
+    {"schedule"},
     {"pool-constants(uses=3)"},
     {"pool-constants(uses=2)"},
     {"pool-constants(uses=1,only=zero)"},
@@ -51,6 +52,8 @@ constexpr const char* kSteps[] = {
     "licm,tidy",
     "if-convert,tidy",
     "frame-addresses,tidy",
+    "schedule",
+    "unswitch,tidy",
 };
 #undef TIDY
 
@@ -58,7 +61,8 @@ constexpr int kSearchSteps = 120;
 // Records that the ways of a search may compile together: a function of 10,000 gets 100 of them.
 constexpr uint64_t kSearchWork = 1'000'000;
 // A register that holds a constant must be equal where the verifier compares states, too: in large functions
-// it walks ways again that it would have known. There, machine code must have grown for it.
+// it walks ways again that it would have known. There, machine code must have grown for it. The
+// same goes for what is alive on one of the ways that meet and, moved down, not on another.
 constexpr uint64_t kMostPooled = 500;
 // Beyond this size a function is compiled in one way only.
 constexpr uint64_t kMostInsts = 200'000;
@@ -133,7 +137,8 @@ class Contest {
       changed |= what != Changed::kNothing;
     };
     hooks.may_run = [&](const PassInfo& pass) {
-      if (!may_pool_ && !is_larger() && pass.name == "pool-constants") return false;
+      if (!may_pool_ && !is_larger() && (pass.name == "pool-constants" || pass.name == "schedule"))
+        return false;
       return !selection_.filter || (*selection_.filter)(fn, pass);
     };
     if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return false;

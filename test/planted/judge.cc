@@ -45,6 +45,7 @@ constexpr Way kWays[] = {
     {"O1", bpf::Isa::kV1},
     {"O0", bpf::Isa::kV2, Homes::kPreferred, 10},
     {"O2", bpf::Isa::kV3, Homes::kLast, 7},
+    {"unswitch,O2,schedule"},
     {"simplify"},
     {"const-prop"},
     {"simplify-params"},

@@ -176,6 +176,11 @@ MUTANTS = [
      "{bpf::kJgt, bpf::kJle}", "{bpf::kJgt, bpf::kJlt}"),
     ("layout-jset-inverse", "src/codegen/layout.cc", "`if x & y` is turned around without an opposite",
      "(insn.code & 0xf0) != bpf::kJset &&", ""),
+    # Other places and copies.
+    ("schedule-over-store", "src/passes/schedule.cc", "a load goes down past a store to what it reads",
+     "if (!motion_.is_changed_by(i, order_[n])) continue;", "if (!motion_.is_changed_by(i, order_[n]) || n < to) continue;"),
+    ("unswitch-same-way", "src/passes/unswitch.cc", "both loops go the first way",
+     "keep_only_edge(fn_, copies.block(at), 1);", "keep_only_edge(fn_, copies.block(at), 0);"),
     # Older instruction sets.
     ("legalize-ashr32", "src/codegen/legalize.cc", "32-bit arithmetic shifts see a zero-extended operand",
      "if (op == Opcode::AShr) x = shifts(b, Width::k64, Opcode::AShr, x, 32);", "if (op == Opcode::AShr) x = zext(b, x);"),
