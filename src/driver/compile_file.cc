@@ -60,21 +60,37 @@ Result<std::vector<uint8_t>> write_native(const CompiledFile& file, Emit emit, c
   return fail(std::move(error));
 }
 
+// Functions that come from text, with their code. Written flat, they could not be told apart.
+CodeFile with_new_code(const CompiledFile& file) {
+  CodeFile code{.name = file.code.name, .format = Format::kRaw, .flat = file.code.flat};
+  for (const FunctionOutcome& out : file.compiled.functions) {
+    if (!out.code) continue;
+    bpf::Function& fn = code.flat.functions[out.id];
+    fn.insns = out.code->insns;
+    fn.attachments = out.code->attachments;
+    fn.core = out.code->core;
+  }
+  return code;
+}
+
+// What would be written, read again.
+Result<CodeFile> read_again(const CompiledFile& file, const FileOptions& options) {
+  auto bytes = write_native(file, static_cast<Emit>(file.code.format), options);
+  if (!bytes) return fail(bytes.error());
+  return read_code({.name = file.code.name, .format = file.code.format, .bytes = std::move(*bytes)});
+}
+
 // The listing of what would be written.
 Result<std::vector<uint8_t>> write_listing(const CompiledFile& file, const FileOptions& options) {
-  Input output{.name = file.code.name, .format = file.code.format};
-  if (file.code.module) output.format = Format::kRaw;
-  auto bytes = write_native(file, static_cast<Emit>(output.format), options);
-  if (!bytes) return bytes;
-  output.bytes = std::move(*bytes);
-  auto code = read_code(std::move(output));
+  const bool is_ssa = file.code.module.has_value();
+  Result<CodeFile> code = is_ssa ? with_new_code(file) : read_again(file, options);
   if (!code) return fail(code.error());
   std::string text;
   uint32_t next = 0;  // functions that are left out are not there
   for (const FunctionOutcome& out : file.compiled.functions) {
-    if (out.dropped) continue;
+    if (out.dropped && !is_ssa) continue;
     const bpf::FunctionId id{next++};
-    if (out.selected) text += (text.empty() ? "" : "\n") + listing(*code, id);
+    if (out.selected && !out.dropped) text += (text.empty() ? "" : "\n") + listing(*code, id);
   }
   return bytes_of(text);
 }

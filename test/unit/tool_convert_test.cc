@@ -66,6 +66,31 @@ TEST_F(ToolConvert, LowerIsTheWayBack) {
   EXPECT_EQ(opt.out, kBranchText);
 }
 
+TEST_F(ToolConvert, SeveralFunctionsAreListedEach) {
+  write_text(dir_ / "two.epir",
+             "epir 1\n"
+             "function first - \"\" {\n"
+             "b0(v0:r1):\n"
+             "  v1 = add v0, 1  @0:r0\n"
+             "  return v1  @1\n"
+             "}\n"
+             "function second - \"\" {\n"
+             "b0(v0:r1):\n"
+             "  return v0  @0\n"
+             "}\n");
+  Outcome o = epass({"opt", "two.epir", "-o", "-", "-O2", "--emit", "asm"});
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_EQ(o.out,
+            "two.epir: first, subprogram, 3 insns, ISA v1\n"
+            "   0   r0 = r1\n"
+            "   1   r0 += 1\n"
+            "   2   exit\n"
+            "\n"
+            "two.epir: second, subprogram, 2 insns, ISA v1\n"
+            "   0   r0 = r1\n"
+            "   1   exit\n");
+}
+
 TEST_F(ToolConvert, ErrorsInTextAreMarked) {
   write_text(dir_ / "bad.epir",
              "epir 1\nfunction f - \"\" {\nb0(v0:r1):\n  v7 = add.32 v0, v9\n  return v7\n}\n");
