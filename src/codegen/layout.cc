@@ -11,6 +11,8 @@
 
 #include <algorithm>
 
+#include "ir/edit.h"
+
 namespace epass {
 namespace {
 
@@ -62,28 +64,27 @@ class Layout {
     uint8_t bit = 0;
   };
 
-  bool is_empty_edge(uint32_t b) const {
+  bool is_left_out(uint32_t b) const {
     return forwards_[b] || (!mf_.blocks[b].block && chunks_[b].end - chunks_[b].begin == 1);
   }
 
-  // Not in very large functions: see passes/simplify_cfg.cc.
   void find_forwarding() {
-    constexpr size_t kLarge = 12'000;
     constexpr int kLongest = 64;  // blocks one after the other
-    for (uint32_t b = 1; b < mf_.blocks.size() && mf_.insts.size() <= kLarge; ++b) {
+    if (mf_.insts.size() > kMostWithFewJumps) return;
+    for (uint32_t b = 1; b < mf_.blocks.size(); ++b) {
       if (chunks_[b].ends_with != MKind::kJump || chunks_[b].end - chunks_[b].begin != 1 ||
           !mf_.blocks[b].block || mf_.blocks[b].table_target != kNoOrigin || chunks_[b].on_with != kNone)
         continue;
       // Those that lead round in a circle stay.
       uint32_t to = successor(b, 0);
       int steps = 0;
-      for (; to != b && is_empty_edge(to) && steps < kLongest; ++steps) to = successor(to, 0);
+      for (; to != b && is_left_out(to) && steps < kLongest; ++steps) to = successor(to, 0);
       forwards_[b] = to != b && steps < kLongest;
     }
   }
   uint32_t target(uint32_t b, size_t n) const {
     uint32_t t = successor(b, n);
-    while (is_empty_edge(t)) t = successor(t, 0);
+    while (is_left_out(t)) t = successor(t, 0);
     return t;
   }
   uint32_t successor(uint32_t b, size_t n) const {
@@ -105,7 +106,7 @@ class Layout {
       auto succs = mf_.succs(b);
       for (size_t n = 0; n < succs.size(); ++n) {
         uint32_t e = succs[n].index;
-        if (mf_.blocks[e].block || is_empty_edge(e)) continue;
+        if (mf_.blocks[e].block || is_left_out(e)) continue;
         uint32_t to = target(e, 0);
         if (n == 1) {
           behind[b] = e;
@@ -174,7 +175,7 @@ class Layout {
       for (uint32_t n = chunk.begin; n < body_end; ++n) copy_record(n);
       if (chunk.ends_with == MKind::kGotoX)
         for (MBlock s : mf_.succs(b))
-          if (!mf_.blocks[s.index].block && !is_empty_edge(s.index))
+          if (!mf_.blocks[s.index].block && !is_left_out(s.index))
             return fail("jump-table", "values would have to be moved on the way from a jump table");
       if (!has_jump) continue;
       // The verifier refuses a may_goto to the next instruction, which decides nothing.

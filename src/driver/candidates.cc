@@ -60,10 +60,13 @@ constexpr const char* kSteps[] = {
 constexpr int kSearchSteps = 120;
 // Records that the ways of a search may compile together: a function of 10,000 gets 100 of them.
 constexpr uint64_t kSearchWork = 1'000'000;
-// A register that holds a constant must be equal where the verifier compares states, too: in large functions
-// it walks ways again that it would have known. There, machine code must have grown for it. The
-// same goes for what is alive on one of the ways that meet and, moved down, not on another.
-constexpr uint64_t kMostPooled = 500;
+// A register that holds a constant must be equal where the verifier compares states, too, and what moved down
+// is alive on one of the ways that meet and not on another: in large functions the verifier walks ways again
+// that it would have known. There, machine code must have grown for it.
+constexpr uint64_t kMostWithOtherLives = 500;
+bool makes_other_lives(const PassInfo& pass) {
+  return pass.name == "pool-constants" || pass.name == "schedule";
+}
 // Beyond this size a function is compiled in one way only.
 constexpr uint64_t kMostInsts = 200'000;
 // Bytes of machine code beyond the input's that a record less may cost when both are to be balanced.
@@ -107,8 +110,8 @@ double time_of(const bpf::NewCode& code) {
 class Contest {
  public:
   Contest(CodeSize was, const Symbols& symbols, const LowerOptions& options, const Selection& selection,
-          bool may_pool)
-      : symbols_(symbols), options_(options), selection_(selection), was_(was), may_pool_(may_pool) {}
+          bool is_small)
+      : symbols_(symbols), options_(options), selection_(selection), was_(was), is_small_(is_small) {}
 
   // Lowers it, and takes it if it is better than what there is; otherwise `fn` stays as it is.
   bool enter(Function& fn, Homes homes = Homes::kKept) {
@@ -137,8 +140,7 @@ class Contest {
       changed |= what != Changed::kNothing;
     };
     hooks.may_run = [&](const PassInfo& pass) {
-      if (!may_pool_ && !is_larger() && (pass.name == "pool-constants" || pass.name == "schedule"))
-        return false;
+      if (!is_small_ && !is_larger() && makes_other_lives(pass)) return false;
       return !selection_.filter || (*selection_.filter)(fn, pass);
     };
     if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return false;
@@ -165,7 +167,7 @@ class Contest {
   const LowerOptions& options_;
   const Selection& selection_;
   const CodeSize was_;
-  const bool may_pool_;
+  const bool is_small_;  // or other lives do no harm
   Function best_;
   std::optional<bpf::NewCode> best_code_;
   std::optional<Error> error_;
@@ -232,11 +234,12 @@ bool is_worth_it(CodeSize now, CodeSize was, const Selection& selection) {
 
 Result<bpf::NewCode> lower_best(Function&& fn, CodeSize was, const Symbols& symbols,
                                 const LowerOptions& options, const Selection& selection) {
+  if (selection.effort == Effort::kNone) return lower(std::move(fn), options);
   fn.compact();
-  if (selection.effort == Effort::kNone || fn.insts.size() > kMostInsts) return lower(std::move(fn), options);
   const uint64_t size = fn.insts.size();
-  const bool may_pool = size <= kMostPooled || selection.objective != Objective::kBalanced;
-  Contest contest(was, symbols, options, selection, may_pool);
+  if (size > kMostInsts) return lower(std::move(fn), options);
+  const bool is_small = size <= kMostWithOtherLives || selection.objective != Objective::kBalanced;
+  Contest contest(was, symbols, options, selection, is_small);
   Function first = std::move(fn);
   if (!contest.enter(first, options.homes)) contest.enter(first, Homes::kPreferred);
   if (!contest.has_code()) return contest.take();

@@ -88,9 +88,10 @@ Result<std::vector<uint8_t>> write_listing(const CompiledFile& file, const FileO
   std::string text;
   uint32_t next = 0;  // functions that are left out are not there
   for (const FunctionOutcome& out : file.compiled.functions) {
-    if (out.dropped && !is_ssa) continue;
-    const bpf::FunctionId id{next++};
-    if (out.selected && !out.dropped) text += (text.empty() ? "" : "\n") + listing(*code, id);
+    if (out.dropped) continue;
+    const bpf::FunctionId id = is_ssa ? out.id : bpf::FunctionId{next};
+    ++next;
+    if (out.selected) text += (text.empty() ? "" : "\n") + listing(*code, id);
   }
   return bytes_of(text);
 }

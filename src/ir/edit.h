@@ -5,6 +5,10 @@
 
 namespace epass {
 
+// Beyond so many instructions jumps are not led past jumps: fewer jumps are fewer states that the verifier
+// keeps to know a way again, and this is near its limit if each instruction is walked 80 times.
+constexpr uint32_t kMostWithFewJumps = 12'000;
+
 // Removes blocks that cannot be reached from the entry. Returns whether there were any.
 bool remove_unreachable_blocks(Function& fn);
 

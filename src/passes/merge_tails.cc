@@ -63,9 +63,10 @@ class TailMerger {
     if (!find_differences(tails, length, differing)) return false;
     // Positions that get the same values share a parameter.
     std::map<std::vector<Value>, std::vector<Position>> params;
-    int64_t cost = 1;
-    for (const Tail& t : tails) cost += t.insts[length] != fn_.blocks[t.block].first;
-    cost = std::min(cost, int64_t(tails.size()) - 1);
+    // Where a tail is all of its block, who comes there goes to the shared one, without a jump more.
+    const auto jumps = std::ranges::count_if(
+        tails, [&](const Tail& t) { return t.insts[length] != fn_.blocks[t.block].first; });
+    int64_t cost = std::min<int64_t>(jumps + 1, int64_t(tails.size()) - 1);
     for (const Position& p : differing) {
       std::vector<Value> values;
       for (const Tail& t : tails) values.push_back(operand_at(fn_, t, p));

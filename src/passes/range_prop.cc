@@ -130,14 +130,15 @@ class RangeProp {
     return true;
   }
 
-  Changed done(std::string_view what) { return context_.count(what), Changed::kInstructions; }
-
-  Function& fn_;
-  PassContext& context_;
   Ranges make(Ranges::Options options) {
     Analyses& known = context_.analyses;
     return {fn_, known.cfg(), known.dominators(), known.users(), known.memory(), options};
   }
+
+  Changed done(std::string_view what) { return context_.count(what), Changed::kInstructions; }
+
+  Function& fn_;
+  PassContext& context_;
   const Ranges all_ = make({.as_verified = false, .use_tests = true});
   const Ranges verified_ = make({.as_verified = true, .use_tests = context_.option("edges", "no") == "yes"});
 };

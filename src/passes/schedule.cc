@@ -49,6 +49,7 @@ class Scheduler {
 
  private:
   static constexpr uint32_t kFarthest = 256;  // instructions on the way
+  static constexpr size_t kMostUsers = 256;   // of an operand: all that read it look at all of them
 
   // Whether `def` makes a constant that `i` shows as part of itself.
   bool is_part_of(Inst i, Inst def) const {
@@ -81,6 +82,7 @@ class Scheduler {
     const Block b = fn_.insts[i].block;
     if (motion_.is_made_anew(v) || lives_on(v, b, i)) return last();
     uint32_t end = place_[i];
+    if (users_.of(v).size() > kMostUsers) return end;
     for (Inst u : users_.of(v)) {
       if (u == i || fn_.insts[u].block != b || place_[u] < end) continue;
       // A call takes it from a register that it loses, arithmetic puts its result in its place.
@@ -131,9 +133,9 @@ class Scheduler {
   Motion motion_;
   const bool over_calls_;
   std::vector<Inst> order_;  // of the block, as it was
-  SideTable<Inst, uint32_t> place_ =
-      SideTable<Inst, uint32_t>(0);  // in `order_`: of what it stands in front of, if it moved
-  SideTable<Inst, Inst> front_;      // the first that moved to stand in front of it, or itself
+  // In `order_`: its own place, or that of what it moved to stand in front of.
+  SideTable<Inst, uint32_t> place_ = SideTable<Inst, uint32_t>(0);
+  SideTable<Inst, Inst> front_;  // the first that moved to stand in front of it, or itself
 };
 
 }  // namespace

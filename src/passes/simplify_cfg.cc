@@ -42,8 +42,7 @@ bool only_forwards(const Function& fn, Block b) {
 }
 
 bool forward_edges(Function& fn, const PassContext& context) {
-  constexpr uint32_t kLarge = 12'000;  // instructions; near the verifier's limit if each is walked 80 times
-  if (fn.insts.size() > kLarge) {
+  if (fn.insts.size() > kMostWithFewJumps) {
     context.missed(fn, fn.blocks[fn.entry()].first, "the function is too large to lead jumps past jumps");
     return false;
   }

@@ -68,22 +68,18 @@ class Unswitcher {
     const std::vector<Edge> entries = inner_.entries(header);
     const Block before = fn_.add_block(cfg_.source(entries[0]));
     for (Edge e : entries) fn_.edges[e].to = before;
-    std::vector<Value> params, operands;
+    std::vector<Value> params;
     const size_t count = fn_.params(header).size();
     for (size_t n = 0; n < count; ++n)
       params.push_back(fn_.add_param(before, fn_.home(fn_.params(header)[n])));
-    for (size_t n = 0; n < 2; ++n) {
-      Value v = fn_.operand(test, n);
-      if (fn_.is(v, Opcode::Const))
-        v = fn_.insts[fn_.append(before, {.op = Opcode::Const, .imm = fn_.insts[fn_.def(v)].imm})].result;
-      operands.push_back(v);
-    }
-    InstData data = fn_.insts[test];
-    data.edge_count = 0;
-    const Inst made = fn_.append(before, data, operands);
-    const Block targets[] = {header, copy};
-    fn_.set_targets(made, targets);
-    for (size_t n = 0; n < 2; ++n) fn_.set_args(fn_.edge(made, n), params);
+    Builder build = Builder::at_end(fn_, before, fn_.insts[test].origin);
+    auto operand = [&](size_t n) {
+      const Value v = fn_.operand(test, n);
+      return fn_.is(v, Opcode::Const) ? build.constant(fn_.insts[fn_.def(v)].imm) : v;
+    };
+    const Value x = operand(0), y = operand(1);
+    const Edge first = build.branch(fn_.insts[test].op, fn_.insts[test].width, x, y, header, copy);
+    for (uint32_t n = 0; n < 2; ++n) fn_.set_args(Edge{first.index + n}, params);
   }
 
   Function& fn_;

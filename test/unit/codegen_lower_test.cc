@@ -174,6 +174,22 @@ b0:
   EXPECT_NE(load.src(), bpf::kFrameRegister);
 }
 
+TEST(Lower, BlocksThatOnlyJumpOnAreLeftOutWhenTidying) {
+  const bpf::Program program =
+      program_of({make_insn(kMov64K, 0, 0, 0, 1), make_insn(bpf::kJmp | bpf::kJgt, 1, 0, 2, 5),
+                  make_insn(kMov64K, 0, 0, 0, 7), make_insn(bpf::kJmp | bpf::kJa, 0, 0, 1, 0),
+                  make_insn(bpf::kJmp | bpf::kJa, 0, 0, 0, 0), kLeave});
+  const auto plain = compile(program, {.isa = bpf::Isa::kV1});
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->insns.size(), 5u);  // `goto +0`, which led past the other jump
+  const auto tidied = compile(program, {.isa = bpf::Isa::kV1, .tidy = true});
+  ASSERT_TRUE(tidied);
+  const std::vector<Insn> expected = {make_insn(kMov64K, 0, 0, 0, 1),
+                                      make_insn(bpf::kJmp | bpf::kJgt, 1, 0, 1, 5),
+                                      make_insn(kMov64K, 0, 0, 0, 7), kLeave};
+  EXPECT_EQ(tidied->insns, expected);
+}
+
 TEST(Lift, RefusesJumpsOutOfTheFunction) {
   auto code = compile(program_of({make_insn(bpf::kCodeJa, 0, 0, 7, 0), kLeave}));
   ASSERT_FALSE(code);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ir/builder.h"
 #include "ir/edit.h"
 #include "ir/text.h"
 #include "ir/verify.h"
@@ -41,6 +42,23 @@ TEST(IrCompact, KeepsTheTextAndLeavesNoGaps) {
     gaps += had - fn.insts.size();
   }
   EXPECT_GT(gaps, 1000u);
+}
+
+TEST(IrCompact, LeavesCodeAloneThatUsesWhatIsGone) {
+  Function fn;
+  const Block entry = fn.add_block(), gone = fn.add_block(), idle = fn.add_block();
+  Builder::at_end(fn, entry).ret(Builder::at_end(fn, entry).constant(0));
+  const Value v = Builder::at_end(fn, gone).constant(1);
+  Builder::at_end(fn, gone).jump(idle);
+  Builder::at_end(fn, idle).ret(v);
+  fn.remove_block(gone);
+  const uint32_t insts = fn.insts.size();
+  EXPECT_FALSE(fn.compact());
+  EXPECT_EQ(fn.insts.size(), insts);
+  EXPECT_EQ(fn.operand(fn.terminator(idle), 0), v);
+  remove_unreachable_blocks(fn);
+  EXPECT_TRUE(fn.compact());
+  EXPECT_EQ(fn.insts.size(), 2u);
 }
 
 TEST(IrCompact, KeepsTheOrderOfIds) {

@@ -192,5 +192,27 @@ TEST(PassRegistry, IsInOrder) {
   EXPECT_EQ(level_pipeline("O4"), nullptr);
 }
 
+// As many loads from one address: looking at all of its readers for each runs into the limit
+// of time that each test has.
+TEST(PassPipeline, ManyReadersOfOneValueAreFast) {
+  constexpr int kLoads = 400'000;
+  Function fn;
+  const Block b = fn.add_block();
+  const Value base = fn.add_param(b, Home::reg(1));
+  Builder build = Builder::at_end(fn, b);
+  Value sum = build.constant(0);
+  for (int n = 0; n < kLoads; ++n)
+    sum = build.binary(Opcode::Add, Width::k64, sum, build.load(MemSize::kU8, base, int16_t(n % 64)));
+  build.ret(sum);
+  for (const PassInfo& pass : all_passes()) {
+    if (!pass.run || pass.name == "dump-ir" || pass.name == "load-ir") continue;
+    auto stages = parse_pipeline(pass.name, {.passes = all_passes()});
+    ASSERT_TRUE(stages);
+    Function copy = fn;
+    Counters counters;
+    EXPECT_TRUE(run_pipeline(copy, *stages, Symbols{}, bpf::Isa::kV3, counters, {})) << pass.name;
+  }
+}
+
 }  // namespace
 }  // namespace epass
