@@ -61,6 +61,8 @@ constexpr const char* kCases[] = {
     // Loads with and without sign of the same byte, and a mask behind one.
     "r2 = *(s8 *)(r1 + 4)\nr2 &= 0xff\nr0 = r2\nexit\n",
     "r2 = *(u8 *)(r1 + 4)\nr3 = *(s8 *)(r1 + 4)\nr2 -= r3\nr0 = r2\nexit\n",
+    // The sign of a byte that a load without sign made, by shifts.
+    "r2 = *(u8 *)(r1 + 4)\nr2 <<= 56\nr2 s>>= 56\nr0 = r2\nexit\n",
     // The same sum in both widths.
     "r2 = *(u64 *)(r1 + 0)\nr3 = *(u64 *)(r1 + 8)\nr4 = r2\nr4 += r3\nr5 = r2\nw5 += w3\nr0 = r4\nr0 ^= "
     "r5\nexit\n",
