@@ -117,6 +117,17 @@ Result<std::vector<uint8_t>> write_output(const CompiledFile& file, const FileOp
 
 }  // namespace
 
+void set_level(FileOptions& options, std::string_view level) {
+  const bool chooses = level != "O0" && level != "O1";
+  options.pipeline.text = level;
+  // -O0 shows what lift and lower do, good or bad.
+  options.compile.never_larger = level != "O0";
+  options.compile.tidy_code = chooses;
+  Selection& selection = options.compile.selection;
+  if (chooses) selection.effort = level == "O3" ? Effort::kSearch : Effort::kFew;
+  if (level == "Os") selection.objective = Objective::kSize;
+}
+
 Result<CompiledFile> compile_file(Input input, const FileOptions& options) {
   auto pipeline = Pipeline::parse(options.pipeline);
   if (!pipeline) return fail(pipeline.error());

@@ -15,6 +15,10 @@ struct FileOptions {
   bool rodata_const = false;  // no loader changes .rodata: the pass `rodata-const` may read it
 };
 
+// What a level is made of: its passes, and how code is chosen afterwards.
+constexpr std::string_view kLevels[] = {"O0", "O1", "O2", "O3", "Os"};
+void set_level(FileOptions& options, std::string_view level);
+
 struct CompiledFile {
   CodeFile code = {};  // as read
   CompiledProgram compiled = {};

@@ -44,14 +44,8 @@ Result<void> read_pipeline(const Arguments& arguments, Request& request) {
     const std::string levels[] = {"0", "1", "2", "3", "s"};
     auto level = parse_word("-O", level_of(arguments), levels);
     if (!level) return fail(level.error());
-    pipeline.text = "O" + levels[*level];
+    driver::set_level(request.options, "O" + levels[*level]);
     request.level = "-O" + levels[*level];
-    // -O0 shows what lift and lower do, good or bad.
-    request.options.compile.never_larger = *level != 0;
-    request.options.compile.tidy_code = *level >= 2;
-    driver::Selection& selection = request.options.compile.selection;
-    if (*level >= 2) selection.effort = *level == 3 ? driver::Effort::kSearch : driver::Effort::kFew;
-    if (levels[*level] == "s") selection.objective = driver::Objective::kSize;
   }
   if (arguments.has("objective")) {
     const std::string words[] = {"balanced", "size", "speed", "verifier"};

@@ -1,6 +1,7 @@
 #include "compile.h"
 
 #include "codegen/lower.h"
+#include "driver/compile_file.h"
 #include "object/dump.h"
 #include "pass/pipeline.h"
 #include "passes/registry.h"
@@ -17,6 +18,7 @@ std::vector<Variant> variants(uint64_t seed) {
       {.passes = "O2"},
       {.passes = "Os"},
   };
+  for (std::string_view level : driver::kLevels) out.push_back({.passes = "opt -" + std::string(level)});
   std::vector<std::string> names;
   for (const PassInfo& pass : all_passes())
     if (pass.options.find("FILE") == std::string_view::npos) names.emplace_back(pass.name);
@@ -64,7 +66,25 @@ Result<const Compiler::Module*> Compiler::module(const std::string& passes) {
   return &it->second;
 }
 
+// As the command does it: from the file to the file.
+Result<std::vector<bpf::Insn>> compile_whole_level(const bpf::Program& program, std::string_view level) {
+  auto insns = object::join_flat(program, {});
+  if (!insns) return fail(insns.error());
+  driver::FileOptions options;
+  driver::set_level(options, level);
+  options.compile.isa = bpf::Isa::kV4;
+  options.pipeline.verify_each = true;
+  auto file = driver::compile_file(
+      {.name = "random", .format = driver::Format::kRaw, .bytes = object::print_raw(*insns)}, options);
+  if (!file) return fail(file.error());
+  // A function may stay as it was because of its size, or because of another one that did; not by a fault.
+  for (const driver::FunctionOutcome& out : file->compiled.functions)
+    if (out.kept && out.kept->code != "larger" && out.kept->code != "kept") return fail(*out.kept);
+  return object::parse_raw(file->bytes);
+}
+
 Result<std::vector<bpf::Insn>> Compiler::compile(const Variant& variant, int registers) {
+  if (variant.is_whole_level()) return compile_whole_level(program_, variant.passes.substr(5));
   auto functions = module(variant.passes);
   if (!functions) return fail(functions.error());
   std::map<bpf::FunctionId, bpf::NewCode> changed;

@@ -16,8 +16,9 @@ namespace epass {
 
 // A way through the compiler.
 struct Variant {
-  std::string passes = {};
+  std::string passes = {};  // `opt -O2`: the whole level with what it tries after the passes, all registers
   Homes homes = Homes::kKept;
+  bool is_whole_level() const { return passes.starts_with("opt "); }
   std::string name() const {
     return passes + (homes == Homes::kKept ? "" : homes == Homes::kLast ? " homes last" : " without homes");
   }
