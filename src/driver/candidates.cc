@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/format.h"
+#include "bpf/verifier_work.h"
 #include "bpf/x86_size.h"
 #include "pass/pipeline.h"
 #include "passes/registry.h"
@@ -71,6 +73,13 @@ bool makes_other_lives(const PassInfo& pass) {
 constexpr uint64_t kMostInsts = 200'000;
 // Bytes of machine code beyond the input's that a record less may cost when both are to be balanced.
 constexpr double kBytesOfRecord = 1.5;
+
+// Much longer than before, for the verifier.
+constexpr double kMostWorkFactor = 1.25;
+constexpr uint64_t kMostMoreWork = 32;
+bool is_much_more_work(uint64_t now, uint64_t was) {
+  return was && double(now) > kMostWorkFactor * double(was) && now > was + kMostMoreWork;
+}
 
 // Cycles, roughly (docs/cost-model.md); loops are ranges that a jump goes back over.
 double time_of(const bpf::NewCode& code) {
@@ -216,20 +225,33 @@ double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was) {
     case Objective::kVerifier: {
       double branches = 0;
       for (bpf::Insn insn : code.insns) branches += bpf::is_conditional_jump(insn.code);
-      return records + 4 * branches + bytes / 1000 + too_many;
+      // States that are not equal after all make each branch dearer than the estimate knows.
+      return double(bpf::verifier_work(code.insns)) + records + 4 * branches + bytes / 1000 + too_many;
     }
     default: {
       // Bytes beyond the input's are worth avoiding as long as the function gets shorter at all.
       const double not_shorter = records >= was.insns ? 1000 * kBytesOfRecord : 0;
       const double larger = was.x86 && bytes > was.x86 ? 1000 * (bytes - was.x86) : 0;
-      return 4 * records + bytes + too_many + not_shorter + larger;
+      const uint64_t work = was.work ? bpf::verifier_work(code.insns) : 0;
+      const double longer = is_much_more_work(work, was.work) ? 100 * double(work - was.work) : 0;
+      return 4 * records + bytes + too_many + not_shorter + larger + longer;
     }
   }
 }
 
-bool is_worth_it(CodeSize now, CodeSize was, const Selection& selection) {
-  if (selection.effort == Effort::kNone || selection.objective != Objective::kBalanced) return true;
-  return double(now.x86) - was.x86 <= kBytesOfRecord * (double(was.insns) - now.insns);
+CodeSize size_of(std::span<const bpf::Insn> insns, std::span<const bpf::Attachment> attachments) {
+  if (insns.empty()) return {};
+  return {checked_cast<uint32_t>(insns.size()), bpf::x86_size(insns, attachments), bpf::verifier_work(insns)};
+}
+
+std::string why_not(CodeSize now, CodeSize was, const Selection& selection) {
+  if (selection.effort == Effort::kNone || selection.objective != Objective::kBalanced) return {};
+  if (double(now.x86) - was.x86 > kBytesOfRecord * (double(was.insns) - now.insns))
+    return format("{} instructions fewer would take {} bytes of machine code more", was.insns - now.insns,
+                  now.x86 - was.x86);
+  if (is_much_more_work(now.work, was.work))
+    return format("the verifier would walk {} instructions instead of {}", now.work, was.work);
+  return {};
 }
 
 Result<bpf::NewCode> lower_best(Function&& fn, CodeSize was, const Symbols& symbols,

@@ -2,6 +2,8 @@
 // Several ways to make code of one function; the cheapest is taken.
 
 #include <functional>
+#include <span>
+#include <string>
 
 #include "base/result.h"
 #include "codegen/lower.h"
@@ -27,17 +29,21 @@ struct Selection {
   const std::function<bool(const Function&, const PassInfo&)>* filter = nullptr;
 };
 
-// The code that was there before, as far as it is known: records, and bytes of machine code.
+// The code that was there before, as far as it is known: records, bytes of machine code (bpf/x86_size.h), and
+// what the verifier walks (bpf/verifier_work.h).
 struct CodeSize {
   uint32_t insns = 0, x86 = 0;
+  uint64_t work = 0;
 };
+
+CodeSize size_of(std::span<const bpf::Insn> insns, std::span<const bpf::Attachment> attachments);
 
 // What code costs under an objective: less is better. `was` is what it stands for.
 double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was);
 
-// Whether to take code of that size in place of the input's. Only kBalanced ever
-// says no, to code whose fewer records take too many bytes of machine code.
-bool is_worth_it(CodeSize now, CodeSize was, const Selection& selection);
+// Whether to take code of that size in place of the input's. Only kBalanced ever says no: to code whose fewer
+// records take too many bytes of machine code, and to code that takes the verifier much longer. Else empty.
+std::string why_not(CodeSize now, CodeSize was, const Selection& selection);
 
 // Lowers `fn`, which has been through its passes, in several ways. The result does not depend on anything but
 // its arguments. Errors: those of the first way, if no other has a result either.

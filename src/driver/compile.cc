@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/format.h"
-#include "bpf/x86_size.h"
 #include "driver/glob.h"
 #include "driver/worker.h"
 #include "pass/pipeline.h"
@@ -19,6 +18,7 @@ void keep_old(const bpf::Program& program, FunctionOutcome& out, Error why) {
   out.code.reset();
   out.insns_out = out.insns_in;
   out.x86_out = out.x86_in;
+  out.work_out = out.work_in;
   out.kept = std::move(why);
 }
 
@@ -85,8 +85,10 @@ Result<CompiledProgram> compile_program(const bpf::Program& program, const Compi
     out.id = bpf::FunctionId{i};
     out.selected = (*selected)[i];
     const bpf::Function& in = program.functions[out.id];
-    out.insns_in = out.insns_out = checked_cast<uint32_t>(in.insns.size());
-    out.x86_in = out.x86_out = bpf::x86_size(in.insns, in.attachments);
+    const CodeSize size = size_of(in.insns, in.attachments);
+    out.insns_in = out.insns_out = size.insns;
+    out.x86_in = out.x86_out = size.x86;
+    out.work_in = out.work_out = size.work;
   }
 
   const Worker worker(program, options, stages, result.isa);

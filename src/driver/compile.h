@@ -56,6 +56,7 @@ struct FunctionOutcome {
   bool selected = true;                   // false: `programs` left it out
   uint32_t insns_in = 0, insns_out = 0;   // 8-byte records
   uint32_t x86_in = 0, x86_out = 0;       // bytes of machine code as bpf/x86_size.h estimates them
+  uint64_t work_in = 0, work_out = 0;     // what the verifier walks, as bpf/verifier_work.h estimates it
   std::optional<bpf::NewCode> code = {};  // none: the input's code
   std::optional<Error> kept = {};  // why it stayed as it was; code `larger` if only the size spoke against it
   std::optional<Function> ir = {};           // with want_ir

@@ -243,6 +243,7 @@ void settle(const bpf::Program& program, CompiledProgram& compiled) {
       } else if (!out.dropped && !used[out.id.index]) {
         out.dropped = true;
         out.insns_out = out.x86_out = 0;
+        out.work_out = 0;
       }
     }
   }

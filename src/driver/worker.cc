@@ -59,11 +59,10 @@ void Worker::compile(FunctionOutcome& out) const {
 void Worker::weigh(FunctionOutcome& out) const {
   const bpf::Function& in = program_.functions[out.id];
   if (!options_.never_larger || in.insns.empty() || bpf::isa_of(in.insns) > lower_options_.isa) return;
-  const CodeSize was = {out.insns_in, out.x86_in}, now = {out.insns_out, out.x86_out};
-  if (is_worth_it(now, was, options_.selection)) return;
-  keep(out, Error{.message = format("{} instructions fewer would take {} bytes of machine code more",
-                                    was.insns - now.insns, now.x86 - was.x86),
-                  .code = "larger"});
+  const CodeSize was = {out.insns_in, out.x86_in, out.work_in},
+                 now = {out.insns_out, out.x86_out, out.work_out};
+  if (std::string why = why_not(now, was, options_.selection); !why.empty())
+    keep(out, Error{.message = std::move(why), .code = "larger"});
 }
 
 std::optional<Function> Worker::lift(FunctionOutcome& out) const {
@@ -90,8 +89,10 @@ CodeSize Worker::size_before(bpf::FunctionId id, std::span<const bpf::Inlined> i
   auto add = [&](bpf::FunctionId of, uint32_t copies) {
     if (of.index >= program_.functions.size()) return;  // text says so; check_records refuses it
     const bpf::Function& fn = program_.functions[of];
-    sum.insns += copies * static_cast<uint32_t>(fn.insns.size());
-    if (!fn.insns.empty()) sum.x86 += copies * bpf::x86_size(fn.insns, fn.attachments);
+    const CodeSize size = size_of(fn.insns, fn.attachments);
+    sum.insns += copies * size.insns;
+    sum.x86 += copies * size.x86;
+    sum.work += copies * size.work;
   };
   add(id, 1);
   for (const bpf::Inlined& from : inlined) add(from.function, from.copies);
@@ -108,8 +109,10 @@ Result<void> Worker::try_lower(FunctionOutcome& out, Function&& fn) const {
   if (options_.never_larger && !needed && code->insns.size() > was.insns)
     return fail("larger",
                 format("the new code has {} instructions, the old {}", code->insns.size(), was.insns));
-  out.insns_out = checked_cast<uint32_t>(code->insns.size());
-  out.x86_out = bpf::x86_size(code->insns, code->attachments);
+  const CodeSize now = size_of(code->insns, code->attachments);
+  out.insns_out = now.insns;
+  out.x86_out = now.x86;
+  out.work_out = now.work;
   out.code = std::move(*code);
   return {};
 }

@@ -40,7 +40,7 @@ Sizes are counted in 8-byte records everywhere; ld_imm64 is two.
 )"},
     {"json", R"(--json[=FILE] writes one object per line; docs/json.md has every field.
 Always: schema, object, section, program, type. Unknown is null.
-  opt      kind, insns_in, insns_out, x86_bytes_in, x86_bytes_out, kept
+  opt      kind, insns_in, insns_out, x86_bytes_in, x86_bytes_out, verifier_insns_in, verifier_insns_out, kept
   verify   accepted, errno, reason, insns, insn_processed, total_states, verification_time_us,
            nr_line_info, nr_func_info, xlated_bytes, jited_bytes, stack_depth
   run      result, insns_executed, error

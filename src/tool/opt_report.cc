@@ -140,6 +140,8 @@ std::string json_lines(const OptReport& report) {
     line.number_or_null("insns_out", has_code ? std::optional<int64_t>(out.insns_out) : std::nullopt);
     line.number_or_null("x86_bytes_in", had_code ? std::optional<int64_t>(out.x86_in) : std::nullopt);
     line.number_or_null("x86_bytes_out", has_code ? std::optional<int64_t>(out.x86_out) : std::nullopt);
+    line.number_or_null("verifier_insns_in", had_code ? std::optional(int64_t(out.work_in)) : std::nullopt);
+    line.number_or_null("verifier_insns_out", has_code ? std::optional(int64_t(out.work_out)) : std::nullopt);
     line.boolean_or_null("dropped", out.dropped);
     std::vector<std::string> inlined;
     if (out.code)

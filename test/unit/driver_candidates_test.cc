@@ -61,13 +61,44 @@ TEST(Candidates, ObjectivesDiffer) {
 TEST(Candidates, ARecordLessIsWorthOneByteMore) {
   const Selection balanced{.effort = Effort::kFew};
   const CodeSize was{.insns = 20, .x86 = 100};
-  EXPECT_TRUE(is_worth_it({.insns = 20, .x86 = 100}, was, balanced));
-  EXPECT_TRUE(is_worth_it({.insns = 19, .x86 = 101}, was, balanced));
-  EXPECT_FALSE(is_worth_it({.insns = 19, .x86 = 102}, was, balanced));
-  EXPECT_FALSE(is_worth_it({.insns = 20, .x86 = 101}, was, balanced));
-  EXPECT_TRUE(is_worth_it({.insns = 10, .x86 = 115}, was, balanced));
+  EXPECT_EQ(why_not({.insns = 20, .x86 = 100}, was, balanced), "");
+  EXPECT_EQ(why_not({.insns = 19, .x86 = 101}, was, balanced), "");
+  EXPECT_NE(why_not({.insns = 19, .x86 = 102}, was, balanced), "");
+  EXPECT_NE(why_not({.insns = 20, .x86 = 101}, was, balanced), "");
+  EXPECT_EQ(why_not({.insns = 10, .x86 = 115}, was, balanced), "");
   const Selection small{.effort = Effort::kFew, .objective = Objective::kSize};
-  EXPECT_TRUE(is_worth_it({.insns = 19, .x86 = 120}, was, small));
+  EXPECT_EQ(why_not({.insns = 19, .x86 = 120}, was, small), "");
+}
+
+TEST(Candidates, MuchMoreWorkForTheVerifierIsNotWorthIt) {
+  const Selection balanced{.effort = Effort::kFew};
+  const CodeSize was{.insns = 80, .x86 = 400, .work = 88};
+  EXPECT_EQ(why_not({.insns = 78, .x86 = 390, .work = 120}, was, balanced), "");
+  EXPECT_EQ(why_not({.insns = 78, .x86 = 390, .work = 121}, was, balanced),
+            "the verifier would walk 121 instructions instead of 88");
+  EXPECT_EQ(
+      why_not({.insns = 78, .x86 = 390, .work = 1200}, {.insns = 80, .x86 = 400, .work = 1000}, balanced),
+      "");
+  EXPECT_EQ(why_not({.insns = 78, .x86 = 390, .work = 121}, was,
+                    {.effort = Effort::kFew, .objective = Objective::kSize}),
+            "");
+}
+
+// Ways that meet before the verifier keeps a state again: what follows is walked several times.
+TEST(Candidates, TheVerifiersWalkIsACost) {
+  constexpr bpf::Insn test = make_insn(bpf::kJmp | bpf::kJeq, 1, 0, 1, 0),
+                      plain = make_insn(bpf::kAlu64 | bpf::kMov, 0, 0, 0, 0);
+  std::vector<bpf::Insn> early, late;
+  for (int n = 0; n < 2; ++n) early.insert(early.end(), {test, plain});
+  early.insert(early.end(), 60, plain);
+  late.insert(late.end(), 60, plain);
+  for (int n = 0; n < 2; ++n) late.insert(late.end(), {test, plain});
+  early.push_back(kLeave), late.push_back(kLeave);
+  const CodeSize was = size_of(late, {});
+  EXPECT_GT(size_of(early, {}).work, was.work + 50);
+  for (Objective objective : {Objective::kBalanced, Objective::kVerifier})
+    EXPECT_GT(cost_of(code_of(early), objective, was), cost_of(code_of(late), objective, was));
+  EXPECT_EQ(cost_of(code_of(early), Objective::kSize, was), cost_of(code_of(late), Objective::kSize, was));
 }
 
 // Large functions, too, take constants from registers before their machine code grows.

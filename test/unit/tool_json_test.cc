@@ -32,12 +32,15 @@ TEST(ToolJson, OptFields) {
   auto lines = lines_of(o.out);
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(keys(lines[0]),
-            "schema object section program type kind insns_in insns_out x86_bytes_in x86_bytes_out dropped "
+            "schema object section program type kind insns_in insns_out x86_bytes_in x86_bytes_out "
+            "verifier_insns_in "
+            "verifier_insns_out dropped "
             "inlined kept");
-  EXPECT_EQ(lines[0].dump(),
-            R"({"schema":1,"object":"p","section":"","program":"main","type":null,"kind":"program",)"
-            R"("insns_in":2,"insns_out":2,"x86_bytes_in":19,"x86_bytes_out":19,)"
-            R"("dropped":false,"inlined":[],"kept":null})");
+  EXPECT_EQ(
+      lines[0].dump(),
+      R"({"schema":1,"object":"p","section":"","program":"main","type":null,"kind":"program",)"
+      R"("insns_in":2,"insns_out":2,"x86_bytes_in":19,"x86_bytes_out":19,"verifier_insns_in":2,"verifier_insns_out":2,)"
+      R"("dropped":false,"inlined":[],"kept":null})");
 }
 
 TEST(ToolJson, FileInsteadOfStandardOutput) {
