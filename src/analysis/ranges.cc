@@ -58,7 +58,7 @@ class RangeSolver {
     if (d.op == Opcode::Load) return loaded(i);
     const bool unary = d.op == Opcode::Copy || is_unary(d.op);
     if (!unary && !is_binary(d.op)) return {};
-    if (ranges_.options_.as_verified && !is_verified(i)) return {};
+    if (ranges_.options_.as_verified && !is_followed_by_verifiers(fn_, i)) return {};
     const Scalar a = ranges_.at(fn_.operand(i, 0), current_);
     return unary ? compute(d.op, d.width, a)
                  : compute(d.op, d.width, a, ranges_.at(fn_.operand(i, 1), current_));
@@ -72,27 +72,6 @@ class RangeSolver {
       if (region == Region::kUnknown || region == Region::kContext) return {};
     }
     return Scalar::loaded(size);
-  }
-
-  // Old verifiers follow sums, differences and `and` of any two numbers, other operations only by constants,
-  // and no division or change of byte order.
-  bool is_verified(Inst i) const {
-    const Opcode op = fn_.insts[i].op;
-    switch (op) {
-      case Opcode::Copy:
-      case Opcode::Add:
-      case Opcode::Sub:
-      case Opcode::And:
-      case Opcode::ZExt32:
-      case Opcode::SExt8:
-      case Opcode::SExt16:
-      case Opcode::SExt32: return true;
-      case Opcode::UDiv:
-      case Opcode::SDiv:
-      case Opcode::UMod:
-      case Opcode::SMod: return false;
-      default: return is_binary(op) && fn_.constant(fn_.operand(i, 1), fn_.insts[i].width);
-    }
   }
 
   void leave(Inst end) {
@@ -190,6 +169,25 @@ std::optional<Ranges::Test> Ranges::test_of(Inst end, uint32_t n) const {
 void Ranges::Test::tell(Scalar& of) const {
   Scalar right = Scalar::constant(constant);
   if (!of.is_none()) assume(op, width, held, of, right);
+}
+
+bool is_followed_by_verifiers(const Function& fn, Inst i) {
+  const Opcode op = fn.insts[i].op;
+  switch (op) {
+    case Opcode::Copy:
+    case Opcode::Add:
+    case Opcode::Sub:
+    case Opcode::And:
+    case Opcode::ZExt32:
+    case Opcode::SExt8:
+    case Opcode::SExt16:
+    case Opcode::SExt32: return true;
+    case Opcode::UDiv:
+    case Opcode::SDiv:
+    case Opcode::UMod:
+    case Opcode::SMod: return false;
+    default: return is_binary(op) && fn.constant(fn.operand(i, 1), fn.insts[i].width);
+  }
 }
 
 Scalar Ranges::of(Value v) const {

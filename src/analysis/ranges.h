@@ -12,6 +12,11 @@
 
 namespace epass {
 
+// Whether the verifiers of all kernels since 6.1 work out what this arithmetic makes of the ranges of its
+// operands: they follow sums, differences and `and` of any two numbers, other operations only by constants,
+// and no division or change of byte order.
+bool is_followed_by_verifiers(const Function& fn, Inst i);
+
 // Sparse and conditional: what cannot run tells nothing, and a block is looked at again only where something
 // that it reads changed. A value that keeps changing around a loop is let go of after a few times.
 class Ranges {

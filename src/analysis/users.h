@@ -12,6 +12,8 @@ class Users {
  public:
   explicit Users(const Function& fn);
 
+  // False for values that were made later.
+  bool know(Value v) const { return v.index + 1 < begin_.size(); }
   // In layout order; an instruction that reads the value twice is there twice. Replaced values have none.
   std::span<const Inst> of(Value v) const {
     return {users_.data() + begin_[v.index], begin_[v.index + 1] - begin_[v.index]};

@@ -6,10 +6,13 @@
 //     v4 = or v3, v2        =>     v4 = be16 v5
 //
 // Compilers do this to packed structures. The wide load stands where the first narrow one was, so all bytes
-// have been checked; only where the verifier allows any width: packets, map values, aligned stack.
+// have been checked; only where the verifier allows any width: packets, map values, aligned stack. Where the
+// range of the number matters, a mask tells the verifier that it has only 16 or 32 bits.
 
 #include <array>
 
+#include "analysis/range_use.h"
+#include "ir/builder.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
 #include "passes/wide_value.h"
@@ -47,7 +50,12 @@ class Combiner {
     const auto run = find_load_run(fn_, memory_, order_, std::span(bytes).first(used), alignment_, &why);
     if (why) context_.missed(fn_, i, why);
     if (!run) return false;
-    const Value v = WideValue{fn_, memory_, order_, alignment_}.load(*run, i);
+    Value v = WideValue{fn_, memory_, order_, alignment_}.load(*run, i);
+    // Verifiers know the range of bytes that are put together, but not of one whose order is changed.
+    const bool is_known = !run->swapped || used == 8;
+    if (!is_known && RangeUse(fn_, context_.analyses.users()).is_needed(fn_.insts[i].result))
+      v = used == 4 ? Builder::before(fn_, i).zext32(v)
+                    : Builder::before(fn_, i).binary(Opcode::And, Width::k64, v, 0xffff);
     fn_.values[v].home = fn_.home(fn_.insts[i].result);
     replace_keeping_home(fn_, i, v);
     return true;

@@ -5,11 +5,13 @@
 //     v4 = lshr v3, 32        =>   v4 = zext32 v1
 //
 // Width first: a .32 form also clears the upper half, so it may be replaced by its operand only if that has a
-// clear upper half already. Masks go only where the verifier sees the same bound in the instruction that made
-// the operand: a load's size, a .32 form, another mask.
+// clear upper half already. Masks go where the verifier sees the same bound in the instruction that made the
+// operand: a load's size, a .32 form, another mask; else only where nobody needs the bound.
 
 #include <bit>
 
+#include "analysis/range_use.h"
+#include "analysis/ranges.h"
 #include "ir/builder.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
@@ -19,6 +21,7 @@ namespace {
 
 struct Match {
   Function& fn;
+  PassContext& context;
   Inst at;
   Width w;
   Value x;         // left operand
@@ -28,11 +31,12 @@ struct Match {
   Value build(Opcode op, int64_t c2) { return Builder::before(fn, at).binary(op, w, x, c2); }
 };
 
-// Bits that may be set in `v`, as the instruction that makes it tells.
-uint64_t possible_bits(const Function& fn, Value v) {
+// Bits that may be set in `v`, as the instruction that makes it tells, or as it tells the verifier.
+uint64_t possible_bits(const Function& fn, Value v, bool as_verified) {
   Inst i = fn.def(v);
   if (!i) return UINT64_MAX;
   const InstData& d = fn.insts[i];
+  if (as_verified && is_arithmetic(d.op) && !is_followed_by_verifiers(fn, i)) return UINT64_MAX;
   switch (d.op) {
     case Opcode::Const: return d.core == kNoCore ? uint64_t(d.imm) : UINT64_MAX;
     case Opcode::Load:
@@ -61,8 +65,15 @@ uint64_t possible_bits(const Function& fn, Value v) {
   return narrow ? UINT32_MAX : UINT64_MAX;
 }
 
+// Whether `x` has no bits but these, and is as good as what says so at `at`.
+bool has_only(const Match& m, uint64_t bits) {
+  if ((possible_bits(m.fn, m.x, true) & ~bits) == 0) return true;
+  return (possible_bits(m.fn, m.x, false) & ~bits) == 0 &&
+         !RangeUse(m.fn, m.context.analyses.users()).is_needed(m.fn.insts[m.at].result);
+}
+
 // `x` itself, where the instruction leaves all its bits as they are.
-Value same(Match& m) { return m.w == Width::k64 || possible_bits(m.fn, m.x) <= UINT32_MAX ? m.x : Value{}; }
+Value same(Match& m) { return m.w == Width::k64 || has_only(m, UINT32_MAX) ? m.x : Value{}; }
 Value constant(Match& m, uint64_t c) { return Builder::before(m.fn, m.at).constant(int64_t(c)); }
 
 // The operand of `shl x, by` that makes `v`.
@@ -97,8 +108,7 @@ constexpr struct {
                                                                    : Value{};
      }},
     {Opcode::And, "x & 0 => 0", [](Match& m) { return m.c == 0 ? constant(m, 0) : Value{}; }},
-    {Opcode::And, "x & mask => x",
-     [](Match& m) { return (possible_bits(m.fn, m.x) & ~m.c) == 0 ? m.x : Value{}; }},
+    {Opcode::And, "x & mask => x", [](Match& m) { return has_only(m, m.c) ? m.x : Value{}; }},
     {Opcode::Or, "x | 0 => x", [](Match& m) { return m.c == 0 ? same(m) : Value{}; }},
     {Opcode::Xor, "x ^ 0 => x", [](Match& m) { return m.c == 0 ? same(m) : Value{}; }},
     {Opcode::Shl, "x << 0 => x", [](Match& m) { return m.c == 0 ? same(m) : Value{}; }},
@@ -113,12 +123,14 @@ constexpr struct {
 
 Value rewrite(Function& fn, Inst i, PassContext& context) {
   const InstData& d = fn.insts[i];
-  if (d.op == Opcode::ZExt32)
-    return possible_bits(fn, fn.operand(i, 0)) <= UINT32_MAX ? fn.operand(i, 0) : Value{};
+  if (d.op == Opcode::ZExt32) {
+    const Match m{fn, context, i, Width::k64, fn.operand(i, 0)};
+    return has_only(m, UINT32_MAX) ? m.x : Value{};
+  }
   if (!is_binary(d.op)) return {};
   auto c = fn.constant(fn.operand(i, 1), d.width);
   if (!c) return {};
-  Match m{fn, i, d.width, fn.operand(i, 0), *c};
+  Match m{fn, context, i, d.width, fn.operand(i, 0), *c};
   for (const auto& rule : kRules) {
     if (rule.op != d.op) continue;
     if (Value v = rule.apply(m)) return context.count(std::string("simplify.") + std::string(rule.name)), v;
