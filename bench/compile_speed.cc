@@ -1,7 +1,7 @@
 // How long compiling takes within a process: bench/compile_cost.
 //
-// usage: compile_speed PASSES ROUNDS FILE...
-// One line a file: nanoseconds of processor time (the best of ROUNDS, from the bytes of the input to the
+// usage: compile_speed LEVEL PASSES ROUNDS FILE...
+// Everything as the level does it (O2, say), but with these passes; - for its own. One line a file: nanoseconds of processor time (the best of ROUNDS, from the bytes of the input to the
 // bytes of the output), records in and out, name.
 
 #include <algorithm>
@@ -21,11 +21,12 @@ static double processor_time() {
 
 int main(int argc, char** argv) {
   using namespace epass;
-  if (argc < 4) return std::puts("usage: compile_speed PASSES ROUNDS FILE..."), 2;
+  if (argc < 5) return std::puts("usage: compile_speed LEVEL PASSES ROUNDS FILE..."), 2;
   driver::FileOptions options;
-  options.pipeline.text = argv[1];
-  const int rounds = std::max(1, std::atoi(argv[2]));
-  for (int n = 3; n < argc; ++n) {
+  driver::set_level(options, argv[1]);
+  if (argv[2] != std::string_view("-")) options.pipeline.text = argv[2];
+  const int rounds = std::max(1, std::atoi(argv[3]));
+  for (int n = 4; n < argc; ++n) {
     auto input = driver::read_input(argv[n]);
     if (!input) continue;
     double best = 1e18;
