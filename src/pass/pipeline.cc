@@ -144,6 +144,9 @@ struct Runner {
   Counters& counters;
   const PassHooks& hooks;
   Analyses analyses{fn, symbols};
+  uint64_t changes = 0;  // of the function so far
+  // Passes that found nothing, and when that was.
+  std::vector<std::pair<const PassInfo*, uint64_t>> idle = {};
 
   Result<Changed> run(std::span<const Stage> stages) {
     Changed changed = Changed::kNothing;
@@ -168,10 +171,23 @@ struct Runner {
     return changed;
   }
 
+  // Whether a pass that found nothing would find nothing again in the same function. Those that write files
+  // do something each time.
+  static bool may_be_idle(const Stage& stage) {
+    return stage.options.empty() && stage.pass->options.find("FILE") == std::string_view::npos;
+  }
+  uint64_t& when_idle(const PassInfo& pass) {
+    for (auto& [info, when] : idle)
+      if (info == &pass) return when;
+    return idle.emplace_back(&pass, UINT64_MAX).second;
+  }
+
   Result<Changed> run_pass(const Stage& stage) {
     const PassInfo& pass = *stage.pass;
     if (!pass.run) return Changed::kNothing;
     if (hooks.may_run && !hooks.may_run(pass)) return Changed::kNothing;
+    uint64_t* idle_at = may_be_idle(stage) ? &when_idle(pass) : nullptr;
+    if (idle_at && *idle_at == changes) return Changed::kNothing;
     CheckScope scope(pass.name);
     if (hooks.before) hooks.before(pass, fn);
     PassContext context{{symbols, stage.options, counters, isa, hooks.files}, analyses};
@@ -180,7 +196,10 @@ struct Runner {
     auto changed = pass.run(fn, context);
     if (!changed) return changed;
     if (hooks.remarks) hooks.remarks(pass, std::move(remarks));
-    if (*changed != Changed::kNothing) fn.compact_aliases();
+    if (*changed != Changed::kNothing)
+      fn.compact_aliases(), ++changes;
+    else if (idle_at)
+      *idle_at = changes;
     if (*changed == Changed::kInstructions) analyses.instructions_changed();
     if (*changed == Changed::kControlFlow) analyses.control_flow_changed();
     if (hooks.after) hooks.after(pass, fn, *changed);

@@ -57,7 +57,7 @@ Result<Changed> give_up(Function&, PassContext&) { return fail("stack-limit", "n
 
 constexpr PassInfo kPasses[] = {
     {"always", "", "", "", always},
-    {"ask", "", "", "", ask},
+    {"ask", "", "again=yes", "", ask},
     {"damage", "", "", "", damage},
     {"give-up", "", "", "", give_up},
     {"note", "", "budget=1..9 (default 1), mode=exact|fast", "", note},
@@ -93,7 +93,7 @@ Ran run(std::string_view text, PassHooks hooks = {}) {
 }
 
 TEST(PassPipeline, RunsPassesGroupsAndLevels) {
-  EXPECT_EQ(run("note,note").counters["note"], 2u);
+  EXPECT_EQ(run("note,always,note").counters["note"], 2u);
   EXPECT_EQ(run(" note , shrink ").counters["shrink"], 1u);
   EXPECT_EQ(run("fixpoint(note,shrink)").counters["shrink"], 4u) << "three times with work, once without";
   EXPECT_EQ(run("O1,note").counters["note"], 2u);
@@ -102,6 +102,12 @@ TEST(PassPipeline, RunsPassesGroupsAndLevels) {
   Ran options = run("note(budget=3,mode=fast)");
   EXPECT_EQ(options.counters["note.budget=3"], 1u);
   EXPECT_EQ(options.counters["note.mode=fast"], 1u);
+}
+
+TEST(PassPipeline, WhatFoundNothingIsNotRunAgainOnTheSameFunction) {
+  EXPECT_EQ(run("note,note,fixpoint(note)").counters["note"], 1u);
+  EXPECT_EQ(run("note,note(mode=fast),note(mode=fast)").counters["note"], 3u) << "options may be other ones";
+  EXPECT_EQ(run("always,always").counters["always"], 2u);
 }
 
 TEST(PassPipeline, EndlessGroupsEnd) { EXPECT_LT(run("fixpoint(always)").counters["always"], 100u); }
@@ -143,7 +149,7 @@ TEST(PassPipeline, BlamesThePass) {
 }
 
 TEST(PassPipeline, AnalysesAreKeptUntilAPassSaysThatItChangedSomething) {
-  EXPECT_EQ(run("ask,use-in-secret,ask").counters["users=1"], 2u) << "kept: nothing was said";
+  EXPECT_EQ(run("ask,use-in-secret,ask(again=yes)").counters["users=1"], 2u) << "kept: nothing was said";
   EXPECT_EQ(run("ask,use,ask").counters["users=2"], 1u);
   EXPECT_EQ(run("ask,split-in-secret,ask").counters["blocks=1"], 2u) << "kept: only instructions, was said";
   EXPECT_EQ(run("ask,split,ask").counters["blocks=2"], 1u);
