@@ -1,8 +1,9 @@
 // How long compiling takes within a process: bench/compile_cost.
 //
 // usage: compile_speed LEVEL PASSES ROUNDS FILE...
-// Everything as the level does it (O2, say), but with these passes; - for its own. One line a file: nanoseconds of processor time (the best of ROUNDS, from the bytes of the input to the
-// bytes of the output), records in and out, name.
+// Everything as the level does it (O2, say), but with these passes; - for its own. One line a file:
+// nanoseconds of processor time (the best of ROUNDS, from the bytes of the input to the bytes of the output),
+// records in and out, name.
 
 #include <algorithm>
 #include <cstdio>
