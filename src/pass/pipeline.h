@@ -40,7 +40,8 @@ struct PassHooks {
   std::function<void(const PassInfo&, std::vector<PassRemark>&&)> remarks = {};
 };
 
-// Runs the stages in order; passes that see all functions are left out. A pass that leaves an invalid
+// Runs the stages in order; passes that see all functions are left out, and so is a pass without options that
+// found nothing since the function was last changed: hooks are not told of it. A pass that leaves an invalid
 // function is an error `pass-broke-ir` that names it.
 Result<void> run_pipeline(Function& fn, std::span<const Stage> stages, const Symbols& symbols, bpf::Isa isa,
                           Counters& counters, const PassHooks& hooks);

@@ -41,10 +41,11 @@ Result<void> read_pipeline(const Arguments& arguments, Request& request) {
     return usage_error(format("`-O{}` and `--passes` both choose the pipeline", level_of(arguments)),
                        format("a level may be part of it: `--passes 'O{},...'`", level_of(arguments)));
   if (arguments.has("O")) {
-    const std::string levels[] = {"0", "1", "2", "3", "s"};
+    std::vector<std::string> levels;
+    for (std::string_view name : driver::kLevels) levels.emplace_back(name.substr(1));
     auto level = parse_word("-O", level_of(arguments), levels);
     if (!level) return fail(level.error());
-    driver::set_level(request.options, "O" + levels[*level]);
+    driver::set_level(request.options, driver::kLevels[*level]);
     request.level = "-O" + levels[*level];
   }
   if (arguments.has("objective")) {

@@ -18,7 +18,7 @@ std::vector<Variant> variants(uint64_t seed) {
       {.passes = "O2"},
       {.passes = "Os"},
   };
-  for (std::string_view level : driver::kLevels) out.push_back({.passes = "opt -" + std::string(level)});
+  for (std::string_view level : driver::kLevels) out.push_back({.level = std::string(level)});
   std::vector<std::string> names;
   for (const PassInfo& pass : all_passes())
     if (pass.options.find("FILE") == std::string_view::npos) names.emplace_back(pass.name);
@@ -66,8 +66,9 @@ Result<const Compiler::Module*> Compiler::module(const std::string& passes) {
   return &it->second;
 }
 
-// As the command does it: from the file to the file.
-Result<std::vector<bpf::Insn>> compile_whole_level(const bpf::Program& program, std::string_view level) {
+// From the file to the file.
+static Result<std::vector<bpf::Insn>> compile_whole_level(const bpf::Program& program,
+                                                          std::string_view level) {
   auto insns = object::join_flat(program, {});
   if (!insns) return fail(insns.error());
   driver::FileOptions options;
@@ -84,7 +85,7 @@ Result<std::vector<bpf::Insn>> compile_whole_level(const bpf::Program& program, 
 }
 
 Result<std::vector<bpf::Insn>> Compiler::compile(const Variant& variant, int registers) {
-  if (variant.is_whole_level()) return compile_whole_level(program_, variant.passes.substr(5));
+  if (!variant.level.empty()) return compile_whole_level(program_, variant.level);
   auto functions = module(variant.passes);
   if (!functions) return fail(functions.error());
   std::map<bpf::FunctionId, bpf::NewCode> changed;

@@ -16,10 +16,11 @@ namespace epass {
 
 // A way through the compiler.
 struct Variant {
-  std::string passes = {};  // `opt -O2`: the whole level with what it tries after the passes, all registers
+  std::string passes = {};
   Homes homes = Homes::kKept;
-  bool is_whole_level() const { return passes.starts_with("opt "); }
+  std::string level = {};  // instead of both: all that the command does at a level, with all registers
   std::string name() const {
+    if (!level.empty()) return "-" + level;
     return passes + (homes == Homes::kKept ? "" : homes == Homes::kLast ? " homes last" : " without homes");
   }
 };

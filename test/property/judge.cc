@@ -59,9 +59,9 @@ std::optional<Mismatch> judge_in_vm(const RandomProgram& program, uint64_t seed,
   std::vector<Variant> ways = only ? std::vector{only->variant} : variants(seed);
   for (size_t k = 0; k < ways.size(); ++k) {
     for (int registers = 4; registers <= 10; ++registers) {
-      bool wanted = only                       ? registers == only->registers
-                    : ways[k].is_whole_level() ? registers == 10
-                                               : effort.all_registers || registers == 4 + int((seed + k) % 7);
+      bool wanted = only                     ? registers == only->registers
+                    : !ways[k].level.empty() ? registers == 10
+                                             : effort.all_registers || registers == 4 + int((seed + k) % 7);
       if (!wanted) continue;
       auto bad = [&](const char* kind, std::string why, std::vector<bpf::Insn> after = {}) {
         return Mismatch{kind, std::move(why), ways[k], registers, std::move(after)};

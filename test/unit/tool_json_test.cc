@@ -33,9 +33,8 @@ TEST(ToolJson, OptFields) {
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(keys(lines[0]),
             "schema object section program type kind insns_in insns_out x86_bytes_in x86_bytes_out "
-            "verifier_insns_in "
-            "verifier_insns_out dropped "
-            "inlined kept");
+            "verifier_insns_in verifier_insns_out "
+            "dropped inlined kept");
   EXPECT_EQ(
       lines[0].dump(),
       R"({"schema":1,"object":"p","section":"","program":"main","type":null,"kind":"program",)"
