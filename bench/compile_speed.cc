@@ -11,6 +11,7 @@
 #include <ctime>
 
 #include "base/format.h"
+#include "base/memory.h"
 #include "driver/compile_file.h"
 
 // Nanoseconds of processor time: others on the machine do not count.
@@ -22,6 +23,7 @@ static double processor_time() {
 
 int main(int argc, char** argv) {
   using namespace epass;
+  keep_freed_memory();
   if (argc < 5) return std::puts("usage: compile_speed LEVEL PASSES ROUNDS FILE..."), 2;
   driver::FileOptions options;
   driver::set_level(options, argv[1]);

@@ -4,7 +4,8 @@
 
 namespace epass {
 
-Cfg::Cfg(const Function& fn) {
+Cfg::Cfg(const Function& fn)
+    : refs_(fn.blocks.size(), {}), sources_(fn.edges.size(), {}), number_(fn.blocks.size(), UINT32_MAX) {
   // Post-order with an explicit stack of (block, next edge).
   std::vector<std::pair<Block, uint32_t>> stack;
   auto visit = [&](Block b) {
@@ -12,6 +13,7 @@ Cfg::Cfg(const Function& fn) {
     stack.push_back({b, 0});
   };
   if (!fn.entry()) return;
+  rpo.reserve(fn.blocks.size());
   visit(fn.entry());
   while (!stack.empty()) {
     auto& [b, n] = stack.back();
@@ -27,7 +29,7 @@ Cfg::Cfg(const Function& fn) {
   std::ranges::reverse(rpo);
   for (uint32_t k = 0; k < rpo.size(); ++k) number_.at(rpo[k]) = k;
   // Edges into each block: count, then place.
-  SideTable<Block, uint32_t> count(0);
+  SideTable<Block, uint32_t> count(fn.blocks.size(), 0);
   auto each_edge = [&](auto visit_edge) {
     for (Block b : fn.all_blocks()) {
       Inst end = fn.terminator(b);

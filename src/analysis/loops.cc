@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "analysis/memory.h"
+#include "bpf/contracts.h"
 
 namespace epass {
 
@@ -125,7 +125,7 @@ double Frequencies::guess(Block b) const {
   if (d.op == Opcode::JumpSge) return 1 - kRare;
   if (fn_.insts[call].op != Opcode::CallHelper || (d.op != Opcode::JumpEq && d.op != Opcode::JumpNe))
     return 0.5;
-  const bool zero_is_rare = gives_memory(fn_.insts[call].imm);
+  const bool zero_is_rare = bpf::gives_memory(int32_t(fn_.insts[call].imm));
   return (d.op == Opcode::JumpEq) == zero_is_rare ? kRare : 1 - kRare;
 }
 

@@ -9,63 +9,11 @@ namespace {
 
 constexpr uint8_t kTop = 255;  // not known yet, in find_regions
 
-// How a helper treats memory that the program can see.
-enum class Touch : uint8_t {
-  kNothing,  // reads what its arguments point to
-  kBuffer,   // and writes the buffers that its contract names
-  kAnything,
-};
-
-Touch touch_of(int64_t id) {
-  switch (id) {
-    case 1:    // map_lookup_elem
-    case 5:    // ktime_get_ns
-    case 6:    // trace_printk
-    case 7:    // get_prandom_u32
-    case 8:    // get_smp_processor_id
-    case 14:   // get_current_pid_tgid
-    case 15:   // get_current_uid_gid
-    case 25:   // perf_event_output
-    case 35:   // get_current_task
-    case 42:   // get_numa_node_id
-    case 80:   // get_current_cgroup_id
-    case 118:  // jiffies64
-    case 123:  // get_current_ancestor_cgroup_id
-    case 125:  // ktime_get_boot_ns
-    case 130:  // ringbuf_output
-    case 131:  // ringbuf_reserve
-    case 134:  // ringbuf_query
-    case 158:  // get_current_task_btf
-    case 160:  // ktime_get_coarse_ns
-    case 208:  // ktime_get_tai_ns
-      return Touch::kNothing;
-    case 4:    // probe_read
-    case 16:   // get_current_comm
-    case 26:   // skb_load_bytes
-    case 45:   // probe_read_str
-    case 112:  // probe_read_user
-    case 113:  // probe_read_kernel
-    case 114:  // probe_read_user_str
-    case 115:  // probe_read_kernel_str
-      return Touch::kBuffer;
-    default: return Touch::kAnything;
-  }
-}
-
 bool has_packet(const std::string& type) {
   return type == "xdp" || type == "sched_cls" || type == "sched_act" || type == "tc" || type == "tcx";
 }
 
 }  // namespace
-
-bool fills_buffer(int64_t id) {
-  // probe_read, get_current_comm, skb_load_bytes, probe_read_user, probe_read_kernel
-  return id == 4 || id == 16 || id == 26 || id == 112 || id == 113;
-}
-
-bool gives_memory(int64_t id) {
-  return id == 1 || id == 81 || id == 107 || id == 131 || id == 145 || id == 156 || id == 195 || id == 210;
-}
 
 MemoryModel::MemoryModel(const Function& fn, const Cfg& cfg, const Users& users, const StackAddresses& stack,
                          const Symbols& symbols)
@@ -107,7 +55,7 @@ Region MemoryModel::region_of_result(Inst i, const Users& users) const {
     case Opcode::Symbol:
       return symbols_[d.symbol].kind == bpf::Symbol::Kind::kData ? Region::kMapValue : Region::kUnknown;
     case Opcode::Load: return region_of_load(i, users);
-    case Opcode::CallHelper: return gives_memory(d.imm) ? Region::kMapValue : Region::kUnknown;
+    case Opcode::CallHelper: return bpf::gives_memory(int32_t(d.imm)) ? Region::kMapValue : Region::kUnknown;
     default: return Region::kUnknown;
   }
 }
@@ -219,19 +167,25 @@ bool MemoryModel::may_read(Inst i, const Location& at) const {
   return !own || stack_.escapes(int(at.at.offset), int(at.bytes));
 }
 
+std::optional<Location> MemoryModel::plainly_written(Inst i) const {
+  const InstData& d = fn_.insts[i];
+  if (d.op != Opcode::Store || d.core != kNoCore) return {};
+  return location(i);
+}
+
 bool MemoryModel::may_write(Inst i, const Location& at) const {
   const InstData& d = fn_.insts[i];
   if (!(info(d.op).effects & kWrites)) return false;
   if (!is_call(d.op)) {
     // The orders that the atomic forms give are for other CPUs: nothing moves over them.
-    if (d.op != Opcode::Store) return true;
-    return d.core != kNoCore || may_overlap(location(i), at);
+    const auto written = plainly_written(i);
+    return !written || may_overlap(*written, at);
   }
   const bool own = at.at.region == Region::kStack && !at.at.root;
   if (own && !stack_.escapes(int(at.at.offset), int(at.bytes))) return false;
-  const Touch touch = d.op == Opcode::CallHelper ? touch_of(d.imm) : Touch::kAnything;
-  if (touch == Touch::kNothing) return false;
-  if (touch == Touch::kAnything) return true;
+  const bpf::Touch touch = d.op == Opcode::CallHelper ? bpf::touch_of(int32_t(d.imm)) : bpf::Touch::kAnything;
+  if (touch == bpf::Touch::kNothing) return false;
+  if (touch == bpf::Touch::kAnything) return true;
   const std::string_view kinds = bpf::helper(int32_t(d.imm))->args;
   for (size_t n = 0; n + 1 < kinds.size(); ++n) {
     if (kinds[n] != 'w') continue;

@@ -2,6 +2,8 @@
 // What memory an instruction may read and write: where pointers point to, as far as the function itself
 // tells, and which accesses may touch the same bytes. A snapshot.
 
+#include <optional>
+
 #include "analysis/cfg.h"
 #include "analysis/stack_addresses.h"
 #include "analysis/users.h"
@@ -35,11 +37,6 @@ struct Location {
   friend bool operator==(const Location&, const Location&) = default;
 };
 
-// Whether a helper lends memory, or gives a map's value; or null.
-bool gives_memory(int64_t id);
-// Whether a helper writes all of its buffer, with zeros if it fails.
-bool fills_buffer(int64_t id);
-
 class MemoryModel {
  public:
   // Refers to all of them but `cfg` and `users`.
@@ -54,6 +51,8 @@ class MemoryModel {
   // touches nothing.
   bool may_read(Inst i, const Location& at) const;
   bool may_write(Inst i, const Location& at) const;
+  // What a plain store writes, no more and no less; none of anything else.
+  std::optional<Location> plainly_written(Inst i) const;
   const StackAddresses& stack() const { return stack_; }
 
  private:

@@ -92,6 +92,7 @@ class RangeSolver {
 
   void raise(Value v, const Scalar& to) {
     const Scalar& kept = ranges_.facts_[v];
+    if (kept == to) return;
     Scalar now = join(kept, to);
     if (now == kept) return;
     const uint8_t changes = ++changes_.at(v);

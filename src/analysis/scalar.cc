@@ -1,6 +1,7 @@
 #include "analysis/scalar.h"
 
 #include <algorithm>
+#include <array>
 
 #include "ir/eval.h"
 
@@ -119,6 +120,9 @@ Scalar widen(const Scalar& before, const Scalar& now) {
 
 Scalar compute(Opcode op, Width width, const Scalar& a, const Scalar& b) {
   if (a.is_none() || b.is_none()) return Scalar::none();
+  // Addresses, mostly: what can be anything is anything again.
+  const bool is_sum = op == Opcode::Add || op == Opcode::Sub || op == Opcode::Xor;
+  if (is_sum && width == Width::k64 && (a == Scalar{} || b == Scalar{})) return {};
   if (width == Width::k32) return zero_extended(compute(op, a.half, b.half));
   Scalar s{.word = compute(op, a.word, b.word)};
   if (low_half_is_of_low_halves(op, b)) s.half = compute(op, a.half, b.half);
@@ -151,8 +155,21 @@ void assume(Opcode op, Width width, bool holds, Scalar& a, Scalar& b) {
   if (a.is_none() || b.is_none()) a = b = Scalar::none();
 }
 
+// Whether numbers at the ends of both show that the condition may hold, and that it may not.
+static bool goes_both_ways(Opcode op, Width width, const Scalar& a, const Scalar& b) {
+  const std::array ends = {a.word.umin, a.word.umax, b.word.umin, b.word.umax};
+  bool holds = false, fails = false;
+  for (const uint64_t x : ends) {
+    if (!a.contains(x)) continue;
+    for (const uint64_t y : ends)
+      if (b.contains(y)) (eval_condition(op, width, x, y) ? holds : fails) = true;
+    if (holds && fails) return true;
+  }
+  return false;
+}
+
 std::optional<bool> decide(Opcode op, Width width, const Scalar& a, const Scalar& b) {
-  if (a.is_none() || b.is_none()) return {};
+  if (a.is_none() || b.is_none() || goes_both_ways(op, width, a, b)) return {};
   for (const bool holds : {false, true}) {
     Scalar x = a, y = b;
     assume(op, width, holds, x, y);

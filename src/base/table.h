@@ -1,8 +1,10 @@
 #pragma once
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -12,7 +14,8 @@
 namespace epass {
 
 // Owns every entity of one kind. Storage is chunks of 2^k entries: references stay valid while the table
-// grows, nothing is moved or copied, and copying a table is a plain deep copy.
+// grows, nothing is moved or copied, and copying a table is a plain deep copy. Memory of a chunk that no entry
+// has reached yet is never touched.
 template <class Key, class T>
 class Table {
   static constexpr uint32_t kShift = 10;
@@ -20,23 +23,30 @@ class Table {
 
  public:
   Table() = default;
-  Table(Table&& other) noexcept : chunks_(std::move(other.chunks_)), size_(std::exchange(other.size_, 0)) {}
+  Table(Table&& other) noexcept : chunks_(std::move(other.chunks_)), size_(std::exchange(other.size_, 0)) {
+    other.chunks_.clear();
+  }
   Table(const Table& other) { *this = other; }
   Table& operator=(Table&& other) noexcept {
-    chunks_ = std::move(other.chunks_);
-    size_ = std::exchange(other.size_, 0);
+    std::swap(chunks_, other.chunks_);
+    std::swap(size_, other.size_);
     return *this;
   }
   Table& operator=(const Table& other) {
     if (this == &other) return *this;
-    clear();
-    for (uint32_t i = 0; i < other.size_; ++i) add(other[Key{i}]);
+    truncate(0);
+    for (uint32_t begin = 0; begin < other.size_; begin += kChunk) {
+      const uint32_t count = std::min(kChunk, other.size_ - begin);
+      std::uninitialized_copy_n(other.chunks_[begin >> kShift], count, add_chunk());
+      size_ += count;
+    }
     return *this;
   }
+  ~Table() { truncate(0); }
 
   Key add(T item) {
-    if (size_ == chunks_.size() << kShift) chunks_.push_back(std::make_unique<T[]>(kChunk));
-    chunks_[size_ >> kShift][size_ & (kChunk - 1)] = std::move(item);
+    T* chunk = size_ == chunks_.size() << kShift ? add_chunk() : chunks_.back();
+    std::construct_at(chunk + (size_ & (kChunk - 1)), std::move(item));
     return Key{size_++};
   }
   T& operator[](Key key) {
@@ -48,13 +58,21 @@ class Table {
   // Drops the entries from `size` on, and gives back what they took.
   void truncate(uint32_t size) {
     EPASS_CHECK(size <= size_, "a table does not grow by being cut off");
+    if constexpr (!std::is_trivially_destructible_v<T>)
+      for (uint32_t n = size; n < size_; ++n) std::destroy_at(&(*this)[Key{n}]);
     size_ = size;
-    chunks_.resize((size + kChunk - 1) >> kShift);
+    for (; chunks_.size() > (size + kChunk - 1) >> kShift; chunks_.pop_back())
+      std::allocator<T>().deallocate(chunks_.back(), kChunk);
   }
   void clear() { truncate(0); }
 
  private:
-  std::vector<std::unique_ptr<T[]>> chunks_;
+  T* add_chunk() {
+    chunks_.push_back(std::allocator<T>().allocate(kChunk));
+    return chunks_.back();
+  }
+
+  std::vector<T*> chunks_;  // memory for kChunk entries each, of which the first `size_` of all are there
   uint32_t size_ = 0;
 };
 
@@ -130,23 +148,40 @@ class ListPool {
   }
 
   ListPool() = default;
-  ListPool(ListPool&&) noexcept = default;
-  ListPool& operator=(ListPool&&) noexcept = default;
+  ListPool(ListPool&& other) noexcept { *this = std::move(other); }
+  ListPool& operator=(ListPool&& other) noexcept {
+    std::swap(chunks_, other.chunks_);
+    std::swap(pages_, other.pages_);
+    std::swap(used_, other.used_);
+    return *this;
+  }
   ListPool(const ListPool& other) { *this = other; }
   ListPool& operator=(const ListPool& other) {
     if (this == &other) return *this;
     chunks_.clear();
     pages_.clear();
-    for (const Chunk& chunk : other.chunks_)
-      std::copy_n(chunk.items.get(), chunk.pages * kPage, add_chunk(chunk.pages));
+    uint32_t begin = 0;
+    for (const Chunk& chunk : other.chunks_) {
+      const uint32_t end = begin + chunk.pages * kPage;
+      T* copy = add_chunk(chunk.pages);
+      if (other.used_ > begin)
+        std::memcpy(static_cast<void*>(copy), chunk.items.get(),
+                    sizeof(T) * (std::min(end, other.used_) - begin));
+      begin = end;
+    }
     used_ = other.used_;
     return *this;
   }
 
  private:
+  static_assert(std::is_trivially_copyable_v<T>);
+  struct Free {
+    void operator()(T* items) const { ::operator delete(items); }
+  };
+  // Memory that is not touched before a list is put there.
   struct Chunk {
     uint32_t pages = 0;
-    std::unique_ptr<T[]> items;
+    std::unique_ptr<T[], Free> items;
   };
   static uint32_t capacity(uint32_t size) { return size ? std::bit_ceil(size) : 0; }
   // A list of that size, with its capacity set aside.
@@ -161,8 +196,8 @@ class ListPool {
     return {used_ - room, size};
   }
   T* add_chunk(uint32_t pages) {
-    chunks_.push_back({pages, std::make_unique<T[]>(size_t(pages) << kShift)});
-    T* items = chunks_.back().items.get();
+    T* items = static_cast<T*>(::operator new(sizeof(T) * (size_t(pages) << kShift)));
+    chunks_.push_back({pages, std::unique_ptr<T[], Free>(items)});
     for (uint32_t n = 0; n < pages; ++n) pages_.push_back(items + (size_t(n) << kShift));
     return items;
   }

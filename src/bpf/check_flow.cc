@@ -18,7 +18,6 @@ namespace epass::bpf {
 namespace {
 
 constexpr uint16_t kCallerSaved = 0x3e;  // r1 to r5
-constexpr int32_t kFirstImpossibleHelper = 1 << 16;
 constexpr int32_t kNowhere = INT32_MIN, kElsewhere = INT32_MAX;
 
 struct State {

@@ -9,6 +9,10 @@ namespace epass::bpf {
 // Helpers that mean more than their contracts say.
 constexpr int32_t kMapLookupElem = 1, kTailCall = 12;
 
+// No kernel has so many helpers: programs are refused if they get to such a call. libbpf puts them where a
+// field or a kfunc is missing.
+constexpr int32_t kFirstImpossibleHelper = 1 << 16;
+
 struct HelperContract {
   int32_t id = 0;
   std::string_view name = {};
@@ -22,5 +26,17 @@ struct HelperContract {
 // The helper with that number or name; null if this table does not know it.
 const HelperContract* helper(int32_t id);
 const HelperContract* helper_by_name(std::string_view name);
+
+// How a helper treats memory that the program can see.
+enum class Touch : uint8_t {
+  kNothing,   // reads what its arguments point to
+  kBuffer,    // and writes the buffers that its contract names
+  kAnything,  // or is not known
+};
+Touch touch_of(int32_t id);
+// Whether a helper lends memory, or gives a map's value; or null.
+bool gives_memory(int32_t id);
+// Whether a helper writes all of its buffer, with zeros if it fails.
+bool fills_buffer(int32_t id);
 
 }  // namespace epass::bpf

@@ -27,6 +27,7 @@ class Sizer {
     for (const Insn& insn : insns_)
       for (uint32_t reg : {uint32_t(insn.dst()), uint32_t(insn.src())})
         if (reg >= 6 && reg <= 9 && insn.code) used_ |= 1u << reg;
+    jumps_.reserve(insns_.size() / 4), fixed_.reserve(insns_.size() / 4);
     bool seen_exit = false;
     for (uint32_t n = 0; n < insns_.size(); n += records(insns_[n])) {
       const Insn insn = insns_[n];
@@ -228,28 +229,54 @@ class Sizer {
 
   // Begins with long jumps and shortens them until nothing changes, as the JIT does pass by pass.
   void shorten() {
-    std::vector<uint32_t> start(insns_.size() + 1);
+    const std::vector<Way> ways = measure();
+    std::vector<uint32_t> before(jumps_.size() + 1);  // bytes of all jumps in front of each
     for (int round = 0; round < kMaxRounds; ++round) {
-      for (size_t n = 0; n < insns_.size(); ++n) start[n + 1] = start[n] + lengths_[n];
+      for (size_t k = 0; k < jumps_.size(); ++k) before[k + 1] = before[k] + lengths_[jumps_[k]];
       bool changed = false;
       for (size_t k = 0; k < jumps_.size(); ++k) {
-        const uint32_t n = jumps_[k];
-        const Insn insn = insns_[n];
+        if (!ways[k].is_known) continue;
+        const Insn insn = insns_[jumps_[k]];
         const bool is_exit = insn.code == kCodeExit, conditional = is_conditional_jump(insn.code);
-        const int64_t to = is_exit ? exit_ : jump_target(insn, n);
-        if (to < 0 || to > int64_t(insns_.size())) continue;
-        const int64_t distance = int64_t(start[size_t(to)]) - start[n + 1];
+        const int64_t distance = ways[k].bytes + int64_t(before[ways[k].jumps_in_front]) - before[k + 1];
         const bool is_short = distance >= -128 && distance <= 123;
         const uint16_t bytes = !conditional && distance == 0 && !is_exit
                                    ? 0
                                    : uint16_t(fixed_[k] + (is_short      ? 2
                                                            : conditional ? 6
                                                                          : 5));
-        changed |= bytes != lengths_[n];
-        lengths_[n] = bytes;
+        changed |= bytes != lengths_[jumps_[k]];
+        lengths_[jumps_[k]] = bytes;
       }
       if (!changed) break;
     }
+  }
+
+  // Where a jump leads: so many bytes on, not counting jumps, and with so many jumps in front of it in the function.
+  struct Way {
+    bool is_known = false;
+    int64_t bytes = 0;
+    uint32_t jumps_in_front = 0;
+  };
+  std::vector<Way> measure() const {
+    std::vector<uint32_t> start(insns_.size() + 1), jumps(insns_.size() + 1);
+    uint32_t k = 0, bytes = 0;
+    for (uint32_t n = 0; n < insns_.size(); ++n) {
+      start[n] = bytes, jumps[n] = k;
+      if (k < jumps_.size() && jumps_[k] == n)
+        ++k;
+      else
+        bytes += lengths_[n];
+    }
+    start.back() = bytes, jumps.back() = k;
+    std::vector<Way> ways(jumps_.size());
+    for (k = 0; k < jumps_.size(); ++k) {
+      const Insn insn = insns_[jumps_[k]];
+      const int64_t to = insn.code == kCodeExit ? exit_ : jump_target(insn, jumps_[k]);
+      if (to < 0 || to > int64_t(insns_.size())) continue;
+      ways[k] = {true, int64_t(start[size_t(to)]) - start[jumps_[k] + 1], jumps[size_t(to)]};
+    }
+    return ways;
   }
 
   static constexpr int kMaxRounds = 20;

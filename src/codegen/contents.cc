@@ -1,10 +1,12 @@
 #include "codegen/contents.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 namespace epass {
 
-Touched touched_by(bpf::Insn insn) {
+static Touched touched_by(bpf::Insn insn) {
   using namespace bpf;
   constexpr uint16_t kArguments = 0x3e, kScratch = 0x3f;
   const auto dst = uint16_t(1u << insn.dst()), src = uint16_t(1u << insn.src());
@@ -41,21 +43,32 @@ Touched touched_by(bpf::Insn insn) {
 }
 
 Contents::Contents(const MFunction& mf, const std::vector<Chunk>& chunks, const bpf::NewCode& code)
-    : mf_(mf), chunks_(chunks), code_(code) {
+    : mf_(mf), chunks_(chunks), code_(code), records_(code.insns.size()) {
   slots_.fill(-1);
   for (const VRegData& reg : mf.vregs)
     if (is_slot(reg.loc) && slots_[size_t(-reg.loc)] < 0) slots_[size_t(-reg.loc)] = int8_t(slot_count_++);
+  for (uint32_t n = 0; n < records_.size(); n += records_[n].length) read(n);
 }
 
-int Contents::filled_slot(bpf::Insn insn) const {
-  const bool is_fill = insn.code == (bpf::kLdx | bpf::kMem | bpf::kDw) && insn.src() == bpf::kFrameRegister;
-  return is_fill ? slot_of(insn.off) : -1;
-}
-
-int Contents::spilled_slot(bpf::Insn insn) const {
-  const bool is_spill =
+void Contents::read(uint32_t n) {
+  const bpf::Insn insn = code_.insns[n];
+  Record record{.touched = touched_by(insn), .length = uint8_t(bpf::records(insn))};
+  record.is_core = !code_.core.empty() && std::ranges::binary_search(code_.core, n, {}, &bpf::CoreRecord::insn);
+  record.makes = makes(n, insn);
+  if (insn.cls() == bpf::kSt) record.stores = constant(uint64_t(int64_t{insn.imm}));
+  if (insn.code == (bpf::kLdx | bpf::kMem | bpf::kDw) && insn.src() == bpf::kFrameRegister)
+    record.filled = slot_of(insn.off);
+  const bool is_store =
       insn.code == (bpf::kStx | bpf::kMem | bpf::kDw) || insn.code == (bpf::kSt | bpf::kMem | bpf::kDw);
-  return is_spill && insn.dst() == bpf::kFrameRegister ? slot_of(insn.off) : -1;
+  if (is_store && insn.dst() == bpf::kFrameRegister) record.spilled = slot_of(insn.off);
+  records_[n] = record;
+}
+
+void Contents::remove(std::span<const uint8_t> marks) {
+  uint32_t kept = 0;
+  for (uint32_t n = 0; n < records_.size(); ++n)
+    if (!marks[n]) records_[kept++] = records_[n];
+  records_.resize(kept);
 }
 
 Contents::Number Contents::makes(uint32_t n, bpf::Insn insn) {
@@ -70,15 +83,14 @@ Contents::Number Contents::makes(uint32_t n, bpf::Insn insn) {
 }
 
 // A number that stands for what record `n` computes now must not stay behind for what it computed before.
-void Contents::define(State& state, uint32_t reg, Number number) {
-  if (number && !(number & kMade)) {
-    std::ranges::replace(state.regs, number, 0u);
-    std::ranges::replace(state.slots, number, 0u);
-  }
-  if (reg < state.regs.size()) state.regs[reg] = number;
+void Contents::define(State state, uint32_t reg, Number number) {
+  if (number && !(number & kMade)) std::ranges::replace(state.holds, number, 0u);
+  if (reg < kRegisters) state.reg(reg) = number;
 }
 
-void Contents::step(State& state, uint32_t n, bpf::Insn insn) {
+void Contents::step(State state, uint32_t n) const {
+  const bpf::Insn insn = code_.insns[n];
+  const Record& record = records_[n];
   const Number mine = n + 1;
   // A copy: both hold the same from now on, whatever it is.
   auto copy = [&](Number& to, Number& from) {
@@ -86,60 +98,74 @@ void Contents::step(State& state, uint32_t n, bpf::Insn insn) {
     to = from;
   };
   // A CO-RE record changes what it stands on when the program is loaded.
-  const bool is_core =
-      !code_.core.empty() && std::ranges::binary_search(code_.core, n, {}, &bpf::CoreRecord::insn);
-  if (is_core) return define(state, insn.dst(), mine);
-  if (const Number made = makes(n, insn)) return define(state, insn.dst(), made);
+  if (record.is_core) return define(state, insn.dst(), mine);
+  if (record.makes) return define(state, insn.dst(), record.makes);
   if (insn.code == (bpf::kAlu64 | bpf::kMov | bpf::kX) && insn.off == 0)
-    return copy(state.regs[insn.dst()], state.regs[insn.src()]);
-  if (const int slot = filled_slot(insn); slot >= 0)
-    return copy(state.regs[insn.dst()], state.slots[size_t(slot)]);
-  if (const int slot = spilled_slot(insn); slot >= 0) {
-    if (insn.cls() == bpf::kSt) {
-      state.slots[size_t(slot)] = constant(uint64_t(int64_t{insn.imm}));
-      return;
-    }
-    return copy(state.slots[size_t(slot)], state.regs[insn.src()]);
+    return copy(state.reg(insn.dst()), state.reg(insn.src()));
+  if (record.filled >= 0) return copy(state.reg(insn.dst()), state.slot(record.filled));
+  if (record.spilled >= 0 && insn.cls() == bpf::kStx)
+    return copy(state.slot(record.spilled), state.reg(insn.src()));
+  if (record.spilled >= 0) {
+    state.slot(record.spilled) = record.stores;
+    return;
   }
-  const Touched touched = touched_by(insn);
-  if (!touched.writes) return;
+  if (!record.touched.writes) return;
   define(state, UINT32_MAX, mine);
-  const bool is_one = (touched.writes & (touched.writes - 1)) == 0;
-  for (uint32_t r = 0; r < 10; ++r)
-    if (touched.writes >> r & 1) state.regs[r] = is_one || r == 0 ? mine : 0;
+  const uint16_t writes = record.touched.writes;
+  const bool is_one = (writes & (writes - 1)) == 0;
+  for (uint32_t left = writes & 0x3ff; left; left &= left - 1) {
+    const auto r = uint32_t(std::countr_zero(left));
+    state.reg(r) = is_one || r == 0 ? mine : 0;
+  }
+}
+
+Contents::State Contents::at_start(uint32_t block) {
+  const State from = row(in_, block), to = row(here_, 0);
+  std::ranges::copy(from.holds, to.holds.begin());
+  return to;
+}
+
+// Into `state`: what holds behind all predecessors that are reached; false if none is.
+bool Contents::merge(State state, uint32_t block) {
+  if (block == 0) {
+    std::ranges::fill(state.holds, 0);
+    state.reg(bpf::kFrameRegister) = made({0, 1, 0});
+  }
+  bool reached = block == 0;
+  for (MBlock p : mf_.preds(block)) {
+    if (!is_reached_[p.index]) continue;
+    const State from = row(out_, p.index);
+    if (!std::exchange(reached, true)) {
+      std::ranges::copy(from.holds, state.holds.begin());
+      continue;
+    }
+    for (size_t k = 0; k < stride_; ++k)
+      if (state.holds[k] != from.holds[k]) state.holds[k] = 0;
+  }
+  return reached;
 }
 
 bool Contents::solve() {
   constexpr int kMaxRounds = 12;
   const auto count = uint32_t(mf_.blocks.size());
-  in_.assign(count, {});
-  std::vector<State> out(count);
-  State entry{.reached = true, .slots = std::vector<Number>(slot_count_)};
-  entry.regs[bpf::kFrameRegister] = made({0, 1, 0});
+  stride_ = kRegisters + slot_count_;
+  in_.resize(count * stride_);
+  out_.resize(count * stride_);
+  here_.resize(stride_);
+  is_reached_.assign(count, 0);
+  std::vector<uint8_t> is_due(count, 1);
+  const State state = row(here_, 0);
   for (int round = 0; round < kMaxRounds; ++round) {
-    bool changed = false;
+    bool changed = round == 0;
     for (uint32_t b = 0; b < count; ++b) {
-      State state;
-      if (b == 0) state = entry;
-      for (MBlock p : mf_.preds(b)) {
-        const State& from = out[p.index];
-        if (!from.reached) continue;
-        if (!state.reached) {
-          state = from;
-          continue;
-        }
-        for (size_t r = 0; r < state.regs.size(); ++r)
-          if (state.regs[r] != from.regs[r]) state.regs[r] = 0;
-        for (size_t s = 0; s < state.slots.size(); ++s)
-          if (state.slots[s] != from.slots[s]) state.slots[s] = 0;
-      }
-      if (round && state == in_[b]) continue;
+      if (!std::exchange(is_due[b], 0) || !merge(state, b)) continue;
+      if (is_reached_[b] && std::ranges::equal(state.holds, row(in_, b).holds)) continue;
       changed = true;
-      in_[b] = state;
-      if (!state.reached) continue;
-      for (uint32_t n = chunks_[b].begin; n < chunks_[b].end; n += bpf::records(code_.insns[n]))
-        step(state, n, code_.insns[n]);
-      out[b] = std::move(state);
+      is_reached_[b] = 1;
+      std::ranges::copy(state.holds, row(in_, b).holds.begin());
+      for (uint32_t n = chunks_[b].begin; n < chunks_[b].end; n += records_[n].length) step(state, n);
+      std::ranges::copy(state.holds, row(out_, b).holds.begin());
+      for (MBlock s : mf_.succs(b)) is_due[s.index] = 1;
     }
     if (!changed) return true;
   }

@@ -20,6 +20,9 @@ class Emitter {
       : mf_(mf), options_(options), frame_bytes_(mf.frame_bytes) {}
 
   Result<bpf::NewCode> run() {
+    const size_t records = mf_.insts.size() + mf_.insts.size() / 4;  // about
+    code_.insns.reserve(records), code_.origin.reserve(records);
+    chunks_.reserve(mf_.blocks.size());
     for (uint32_t b = 0; b < mf_.blocks.size(); ++b) emit_block(b);
     if (frame_bytes_ > options_.stack_limit)
       return fail("stack-limit", "the new code needs " + std::to_string(frame_bytes_) + " bytes of stack");
@@ -132,8 +135,9 @@ class Emitter {
 
   Move move_of(Loc to, VReg from) const { return {to, loc(from), mf_.remat(from)}; }
 
-  // All at once: no move may read what another has overwritten.
-  void parallel(std::vector<Move> moves, uint32_t n) {
+  // `moves_` all at once: no move may read what another has overwritten.
+  void parallel(uint32_t n) {
+    std::vector<Move>& moves = moves_;
     std::erase_if(moves,
                   [](const Move& m) { return m.from == m.to || m.from == kUndef || m.to == kUnassigned; });
     uint32_t busy = 0;
@@ -181,9 +185,9 @@ class Emitter {
     const MBlockData& block = mf_.blocks[b];
     uint32_t begin = uint32_t(code_.insns.size());
     if (b == 0) {
-      std::vector<Move> moves;
-      for (size_t k = 0; k < mf_.params.size(); ++k) moves.push_back({loc(mf_.params[k]), Loc(k + 1)});
-      parallel(std::move(moves), 0);
+      moves_.clear();
+      for (size_t k = 0; k < mf_.params.size(); ++k) moves_.push_back({loc(mf_.params[k]), Loc(k + 1)});
+      parallel(0);
     }
     for (uint32_t n = block.begin; n < block.end; ++n) emit_inst(n, block);
     chunks_.push_back({begin, uint32_t(code_.insns.size()), mf_.insts[block.end - 1].kind});
@@ -242,10 +246,10 @@ class Emitter {
         if (inst.def) move({def, 0}, n, 1);
         break;
       case MKind::kCall: {
-        std::vector<Move> moves;
         auto args = mf_.lists.span(inst.list);
-        for (size_t k = 0; k < args.size(); ++k) moves.push_back(move_of(Loc(k + 1), args[k]));
-        parallel(std::move(moves), n);
+        moves_.clear();
+        for (size_t k = 0; k < args.size(); ++k) moves_.push_back(move_of(Loc(k + 1), args[k]));
+        parallel(n);
         if (inst.use[0]) insn.set_dst(use(0));
         put(insn, inst);
         if (inst.def) move({def, 0}, n, 1);
@@ -259,15 +263,15 @@ class Emitter {
       case MKind::kGotoX: insn.set_dst(use(0)); [[fallthrough]];
       case MKind::kMayGoto: put(insn, inst); break;
       case MKind::kJump: {
-        std::vector<Move> moves;
         auto args = mf_.lists.span(inst.list);
+        moves_.clear();
         auto params = mf_.block_params(mf_.neighbours.span(block.succs)[0].index);
         for (size_t k = 0; k < args.size(); ++k) {
           static constexpr Remat kZero{.kind = Remat::kConst};
           bool define = mf_.reg(params[k]).maybe_undef && loc(args[k]) == kUndef;
-          moves.push_back(define ? Move{loc(params[k]), kRemat, &kZero} : move_of(loc(params[k]), args[k]));
+          moves_.push_back(define ? Move{loc(params[k]), kRemat, &kZero} : move_of(loc(params[k]), args[k]));
         }
-        parallel(std::move(moves), n);
+        parallel(n);
         put(bpf::make_insn(bpf::kCodeJa, 0, 0, 0, 0), inst);
         break;
       }
@@ -299,6 +303,7 @@ class Emitter {
   const LowerOptions& options_;
   bpf::NewCode code_;
   std::vector<Chunk> chunks_;
+  std::vector<Move> moves_;
   std::array<std::vector<Segment>, 10> live_;
   uint32_t origin_ = 0;
   int frame_bytes_;

@@ -92,6 +92,7 @@ class Layout {
   }
 
   void choose_order() {
+    order_.reserve(mf_.blocks.size());
     std::vector<uint32_t> before(mf_.blocks.size(), kNone);
     std::vector<uint32_t> at_end;
     std::vector<uint32_t> behind(mf_.blocks.size(), kNone);
@@ -161,6 +162,7 @@ class Layout {
 
   Result<void> write() {
     out_.insns.clear(), out_.origin.clear(), out_.attachments.clear(), out_.core.clear(), fixups_.clear();
+    out_.insns.reserve(in_.insns.size()), out_.origin.reserve(in_.insns.size());
     start_.assign(mf_.blocks.size(), 0);
     for (size_t k = 0; k < order_.size(); ++k) {
       uint32_t b = order_[k], next = k + 1 < order_.size() ? order_[k + 1] : kNone;

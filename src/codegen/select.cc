@@ -82,6 +82,7 @@ Result<void> Selector::select_block(Block b) {
       .begin = uint32_t(mf_.insts.size()), .block = b, .table_target = fn_.blocks[b].table_target};
   mf_.blocks.push_back(std::move(block));
   std::vector<VReg> params;
+  params.reserve(fn_.params(b).size());
   for (Value p : fn_.params(b)) params.push_back(vreg(p));
   mf_.blocks.back().params = mf_.lists.add(params);
   if (b == fn_.entry()) mf_.params = std::move(params);

@@ -1,6 +1,7 @@
 #include "codegen/tidy.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "codegen/contents.h"
 
@@ -35,32 +36,20 @@ class Tidier {
  private:
   using State = Contents::State;
 
-  // Registers in the lower bits, slots above.
-  uint64_t live_through(uint32_t b, uint64_t live, bool remove) {
-    for (uint32_t n = chunks_[b].end; n-- > chunks_[b].begin;) {
-      const bpf::Insn insn = code_.insns[n];
-      if (!insn.code || gone_[n]) continue;
-      const Touched touched = touched_by(insn);
-      const int filled = slot_bit(contents_.filled_slot(insn)),
-                spilled = slot_bit(contents_.spilled_slot(insn));
-      const bool is_pure = insn.code == kMoveX || filled >= 0 || contents_.makes(n, insn);
-      if (remove && !has_record(n)) {
-        const bool dead_value = is_pure && !(touched.writes & live);
-        const bool dead_spill = spilled >= 0 && !(live >> spilled & 1);
-        if (dead_value || dead_spill) {
-          erase(n);
-          continue;
-        }
-      }
-      live &= ~uint64_t{touched.writes};
-      if (spilled >= 0) live &= ~(uint64_t{1} << spilled);
-      live |= touched.reads;
-      if (filled >= 0) live |= uint64_t{1} << filled;
-    }
-    return live;
+  // What a record does to what is alive: registers in the lower bits, slots above.
+  struct Liveness {
+    uint64_t uses = 0, defines = 0;
+  };
+  Liveness liveness(uint32_t n) const {
+    const Contents::Record& record = contents_.record(n);
+    Liveness result{record.touched.reads, record.touched.writes};
+    if (const int filled = slot_bit(record.filled); filled >= 0) result.uses |= uint64_t{1} << filled;
+    if (const int spilled = slot_bit(record.spilled); spilled >= 0) result.defines |= uint64_t{1} << spilled;
+    return result;
   }
   // Slots beyond those that fit are always live.
-  int slot_bit(int slot) const { return slot >= 0 && slot < 64 - 16 ? slot + 16 : -1; }
+  static int slot_bit(int slot) { return slot >= 0 && slot < 64 - 16 ? slot + 16 : -1; }
+  bool is_there(uint32_t n) const { return code_.insns[n].code && !gone_[n]; }
 
   uint64_t live_out(uint32_t b) const {
     uint64_t live = 0;
@@ -68,15 +57,24 @@ class Tidier {
     return live;
   }
   void find_live() {
-    live_in_.assign(mf_.blocks.size(), 0);
-    std::vector<uint32_t> work;
-    std::vector<uint8_t> queued(mf_.blocks.size(), 1);
-    for (uint32_t b = 0; b < mf_.blocks.size(); ++b) work.push_back(b);
+    const auto count = uint32_t(mf_.blocks.size());
+    std::vector<Liveness> blocks(count);
+    for (uint32_t b = 0; b < count; ++b)
+      for (uint32_t n = chunks_[b].end; n-- > chunks_[b].begin;) {
+        if (!is_there(n)) continue;
+        const Liveness record = liveness(n);
+        blocks[b].uses = (blocks[b].uses & ~record.defines) | record.uses;
+        blocks[b].defines |= record.defines;
+      }
+    live_in_.assign(count, 0);
+    std::vector<uint32_t> work(count);
+    std::iota(work.begin(), work.end(), 0u);
+    std::vector<uint8_t> queued(count, 1);
     while (!work.empty()) {
       const uint32_t b = work.back();
       work.pop_back();
       queued[b] = 0;
-      const uint64_t live = live_through(b, live_out(b), false);
+      const uint64_t live = (live_out(b) & ~blocks[b].defines) | blocks[b].uses;
       if (live == live_in_[b]) continue;
       live_in_[b] = live;
       for (MBlock p : mf_.preds(b))
@@ -84,43 +82,55 @@ class Tidier {
     }
   }
   void remove_dead() {
-    for (uint32_t b = 0; b < mf_.blocks.size(); ++b) live_through(b, live_out(b), true);
+    for (uint32_t b = 0; b < mf_.blocks.size(); ++b) {
+      uint64_t live = live_out(b);
+      for (uint32_t n = chunks_[b].end; n-- > chunks_[b].begin;) {
+        if (!is_there(n)) continue;
+        const Contents::Record& record = contents_.record(n);
+        const Liveness change = liveness(n);
+        const bool is_pure =
+            code_.insns[n].code == kMoveX || slot_bit(record.filled) >= 0 || record.makes;
+        const bool is_dead_value = is_pure && !(record.touched.writes & live);
+        const bool is_dead_spill = slot_bit(record.spilled) >= 0 && !(change.defines & live);
+        if (!record.is_core && (is_dead_value || is_dead_spill)) {
+          erase(n);
+          continue;
+        }
+        live = (live & ~change.defines) | change.uses;
+      }
+    }
   }
 
-  // What the loader changes stays.
-  bool has_record(uint32_t n) const {
-    return !code_.core.empty() && std::ranges::binary_search(code_.core, n, {}, &bpf::CoreRecord::insn);
-  }
   void erase(uint32_t n) {
-    for (uint32_t k = 0; k < bpf::records(code_.insns[n]); ++k) gone_[n + k] = 1;
+    for (uint32_t k = 0; k < contents_.record(n).length; ++k) gone_[n + k] = 1;
     changed_ = true;
   }
 
   void rewrite(uint32_t b) {
-    State state = contents_.at_start(b);
-    if (!state.reached) return;
+    if (!contents_.is_reached(b)) return;
+    const State state = contents_.at_start(b);
     for (uint32_t r = 0; r < 10; ++r)
-      if (forgotten_ >> r & 1) state.regs[r] = 0;
+      if (forgotten_ >> r & 1) state.reg(r) = 0;
     written_ = 0;
     for (uint32_t n = chunks_[b].begin; n < chunks_[b].end;) {
-      const uint32_t next = n + bpf::records(code_.insns[n]);
-      if (!gone_[n] && !has_record(n)) visit(b, n, state);
+      const uint32_t next = n + contents_.record(n).length;
+      if (!gone_[n] && !contents_.record(n).is_core) visit(b, n, state);
       if (!gone_[n]) {
-        contents_.step(state, n, code_.insns[n]);
-        written_ |= touched_by(code_.insns[n]).writes;
+        contents_.step(state, n);
+        written_ |= contents_.record(n).touched.writes;
       }
       n = next;
     }
   }
 
   void visit(uint32_t b, uint32_t n, const State& state) {
-    bpf::Insn& insn = code_.insns[n];
+    const bpf::Insn insn = code_.insns[n];
     const uint8_t dst = insn.dst();
-    Contents::Number value = contents_.makes(n, insn);
-    const int filled = contents_.filled_slot(insn);
-    if (filled >= 0) value = state.slots[size_t(filled)];
-    if (insn.code == kMoveX && insn.off == 0) value = state.regs[insn.src()];
-    if (value && state.regs[dst] == value) {
+    const Contents::Record& record = contents_.record(n);
+    Contents::Number value = record.makes;
+    if (record.filled >= 0) value = state.slot(record.filled);
+    if (insn.code == kMoveX && insn.off == 0) value = state.reg(insn.src());
+    if (value && state.reg(dst) == value) {
       use_at_start(dst);
       return erase(n);
     }
@@ -132,14 +142,14 @@ class Tidier {
       const int holder = find(state, value, dst);
       if (holder < 0) return;
       if (forward(b, n, uint8_t(holder))) return use_at_start(uint8_t(holder));
-      const bool is_short = insn.imm == 0 && !bpf::is_ld_imm64(insn) && filled < 0;
+      const bool is_short = insn.imm == 0 && !bpf::is_ld_imm64(insn) && record.filled < 0;
       if (is_short) return;
       use_at_start(uint8_t(holder));
       replace(n, bpf::make_insn(kMoveX, dst, uint8_t(holder), 0, 0));
       return;
     }
-    if (insn.cls() == bpf::kSt && bpf::access_bytes(insn.code) > 1 && contents_.spilled_slot(insn) < 0) {
-      const int holder = find(state, contents_.constant(uint64_t(int64_t{insn.imm})), 16);
+    if (insn.cls() == bpf::kSt && bpf::access_bytes(insn.code) > 1 && record.spilled < 0) {
+      const int holder = find(state, record.stores, 16);
       if (holder < 0) return;
       use_at_start(uint8_t(holder));
       replace(n, bpf::make_insn(uint8_t((insn.code & ~7) | bpf::kStx), dst, uint8_t(holder), insn.off, 0));
@@ -149,12 +159,13 @@ class Tidier {
   void replace(uint32_t n, bpf::Insn insn) {
     if (bpf::is_ld_imm64(code_.insns[n])) gone_[n + 1] = kSecond;
     code_.insns[n] = insn;
+    contents_.read(n);
     changed_ = true;
   }
 
   static int find(const State& state, Contents::Number value, uint8_t other_than) {
     for (int r = 0; r < 10; ++r)
-      if (r != other_than && state.regs[size_t(r)] == value) return r;
+      if (r != other_than && state.reg(uint32_t(r)) == value) return r;
     return -1;
   }
 
@@ -169,23 +180,22 @@ class Tidier {
     const uint8_t dst = code_.insns[n].dst();
     const auto dst_bit = uint16_t(1u << dst), from_bit = uint16_t(1u << from);
     if (dst == from) return false;
-    std::vector<uint32_t> readers;
+    readers_.clear();
     bool intact = true, ends = false;
     const uint32_t end = chunks_[b].end;
-    uint32_t m = n + bpf::records(code_.insns[n]);
-    for (; m < end && m - n < kReach && !ends; m += bpf::records(code_.insns[m])) {
+    uint32_t m = n + contents_.record(n).length;
+    for (; m < end && m - n < kReach && !ends; m += contents_.record(m).length) {
       if (gone_[m]) continue;
-      const bpf::Insn insn = code_.insns[m];
-      const Touched touched = touched_by(insn);
+      const Touched& touched = contents_.record(m).touched;
       if (touched.reads & dst_bit) {
-        if (!intact || !reads_by_name(insn, touched, dst)) return false;
-        readers.push_back(m);
+        if (!intact || !reads_by_name(code_.insns[m], touched, dst)) return false;
+        readers_.push_back(m);
       }
       if (touched.writes & dst_bit) ends = true;
       if (touched.writes & from_bit) intact = false;
     }
     if (!ends && (m < end || live_out(b) & dst_bit || kept_ & dst_bit)) return false;
-    for (uint32_t reader : readers) rename(code_.insns[reader], dst, from);
+    for (uint32_t reader : readers_) rename(reader, dst, from);
     if (!ends) forgotten_ |= dst_bit;
     erase(n);
     return true;
@@ -207,13 +217,15 @@ class Tidier {
       default: return false;
     }
   }
-  static void rename(bpf::Insn& insn, uint8_t from, uint8_t to) {
-    const Touched touched = touched_by(insn);
-    const bool writes_only = (insn.cls() == bpf::kLdx || bpf::is_alu(insn.code)) && !touched.in_place;
+  void rename(uint32_t n, uint8_t from, uint8_t to) {
+    bpf::Insn& insn = code_.insns[n];
+    const bool is_in_place = contents_.record(n).touched.in_place;
+    const bool writes_only = (insn.cls() == bpf::kLdx || bpf::is_alu(insn.code)) && !is_in_place;
     if (insn.dst() == from && !writes_only && !bpf::is_alu(insn.code)) insn.set_dst(to);
     const bool has_src = insn.cls() == bpf::kLdx || insn.cls() == bpf::kStx ||
                          ((bpf::is_alu(insn.code) || bpf::is_jmp(insn.code)) && insn.code & bpf::kX);
     if (has_src && insn.src() == from) insn.set_src(to);
+    contents_.read(n);
   }
 
   void remove_gone() {
@@ -233,6 +245,7 @@ class Tidier {
     at[code_.insns.size()] = kept;
     for (bpf::Attachment& a : code_.attachments) a.insn = at[a.insn];
     for (bpf::CoreRecord& c : code_.core) c.insn = at[c.insn];
+    contents_.remove(gone_);
     for (Chunk& chunk : chunks_) chunk.begin = at[chunk.begin], chunk.end = at[chunk.end];
     code_.insns.resize(kept);
     code_.origin.resize(kept);
@@ -245,6 +258,7 @@ class Tidier {
   Contents contents_;
   std::vector<uint8_t> gone_;
   std::vector<uint64_t> live_in_;
+  std::vector<uint32_t> readers_;  // of what may be forwarded
   uint16_t written_ = 0;    // registers that the block has written so far
   uint16_t kept_ = 0;       // registers whose value at the start of some block is needed by a rewrite
   uint16_t forgotten_ = 0;  // registers of which a definition went that blocks further on may count on

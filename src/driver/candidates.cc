@@ -1,6 +1,8 @@
 #include "driver/candidates.h"
 
 #include <algorithm>
+#include <array>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -17,21 +19,32 @@ namespace {
 
 #define TIDY "simplify-cfg,const-prop,simplify,immediates,simplify-params,dce,simplify-cfg"
 
-// Each goes on from the best so far. Constants are pooled last: `immediates` would undo it.
+// When a way can lead to something better.
+enum class When : uint8_t {
+  kAlways,
+  kIfFirstPassChanges,  // else it is what another way is
+  kIfSpills,            // the best code keeps registers on the stack
+  kIfLarger,            // the best code is larger than the input in machine code
+};
+// Each goes on from the best so far, with what its passes leave lowered once or twice. Constants are pooled
+// last: `immediates` would undo it.
 struct Way {
   const char* passes;
   Homes homes = Homes::kKept;
+  When when = When::kAlways;
+  std::optional<Homes> then = {};
 };
+// Homes that once made code so much dearer than the best are not tried again: whatever passes do, they hardly
+// ever make up for more than this.
+constexpr double kCloseCost = 1.02;
 constexpr Way kFew[] = {
-    {"copy-prop," TIDY},
-    {"edge-values,copy-prop," TIDY},
-    {"edge-values,copy-prop," TIDY, Homes::kLast},
-    {"frame-addresses,copy-prop," TIDY, Homes::kLast},
-    {"schedule"},
+    {"copy-prop," TIDY, Homes::kKept, When::kAlways, Homes::kLast},
+    {"edge-values,copy-prop," TIDY, Homes::kKept, When::kIfFirstPassChanges, Homes::kLast},
+    {"frame-addresses,copy-prop," TIDY, Homes::kLast, When::kIfFirstPassChanges},
+    {"schedule", Homes::kKept, When::kIfSpills},
     {"pool-constants(uses=3)"},
     {"pool-constants(uses=2)"},
-    {"pool-constants(uses=1,only=zero)"},
-    {"pool-constants(uses=1)"},
+    {"pool-constants(uses=1,only=zero)", Homes::kKept, When::kIfLarger},
 };
 // What the search draws its sequences from; `tidy` is what the levels run after such passes.
 constexpr const char* kSteps[] = {
@@ -122,44 +135,42 @@ class Contest {
           bool is_small)
       : symbols_(symbols), options_(options), selection_(selection), was_(was), is_small_(is_small) {}
 
-  // Lowers it, and takes it if it is better than what there is; otherwise `fn` stays as it is.
-  bool enter(Function& fn, Homes homes = Homes::kKept) {
-    LowerOptions options = options_;
-    options.homes = homes;
-    Result<bpf::NewCode> code = lower(fn, options);
-    if (!code) {
-      if (!best_code_ && !error_) error_ = code.error();
-      return false;
-    }
-    const double cost = cost_of(*code, selection_.objective, was_);
-    if (best_code_ && cost >= cost_) return false;
-    cost_ = cost;
-    best_code_ = std::move(*code);
+  // The function that all goes on from; false: it has no code with these homes.
+  bool begin(Function&& fn, Homes homes) {
     best_ = std::move(fn);
-    return true;
+    return try_homes(homes);
   }
 
   // The best so far through these passes.
-  bool try_passes(std::span<const Stage> stages, Homes homes = Homes::kKept) {
+  void try_passes(std::span<const Stage> stages, const Way& way) {
+    if (way.when == When::kIfSpills && !spills()) return;
+    if (way.when == When::kIfLarger && !is_larger()) return;
+    const bool lives = is_small_ || is_larger();
+    if (!lives && std::ranges::all_of(stages, [](const Stage& s) { return s.pass && makes_other_lives(*s.pass); }))
+      return;
     Function fn = best_;
     Counters counters;
     bool changed = false;
+    int ran = 0;
     PassHooks hooks;
     hooks.after = [&](const PassInfo&, const Function&, Changed what) {
       changed |= what != Changed::kNothing;
+      ++ran;
     };
     hooks.may_run = [&](const PassInfo& pass) {
-      if (!is_small_ && !is_larger() && makes_other_lives(pass)) return false;
+      if (way.when == When::kIfFirstPassChanges && ran && !changed) return false;
+      if (!lives && makes_other_lives(pass)) return false;
       return !selection_.filter || (*selection_.filter)(fn, pass);
     };
-    if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return false;
-    return enter(fn, homes);
+    if (!run_pipeline(fn, stages, symbols_, options_.isa, counters, hooks) || !changed) return;
+    bool is_best = may_pay(way.homes) && improves(fn, way.homes);
+    if (way.then && may_pay(*way.then)) is_best |= improves(fn, *way.then);
+    if (is_best) best_ = std::move(fn);
   }
-  bool try_homes(Homes homes) {
-    Function fn = best_;
-    return enter(fn, homes);
-  }
+  bool try_homes(Homes homes) { return improves(best_, homes); }
 
+  // Other homes than the input's pay where registers are short.
+  bool may_pay(Homes homes) const { return homes == options_.homes || (is_close_[size_t(homes)] && spills()); }
   bool has_code() const { return best_code_.has_value(); }
   Result<bpf::NewCode> take() {
     if (best_code_) return std::move(*best_code_);
@@ -167,9 +178,35 @@ class Contest {
   }
 
  private:
+  // Lowers it, and takes the code if it is better than what there is.
+  bool improves(const Function& fn, Homes homes) {
+    LowerOptions options = options_;
+    options.homes = homes;
+    Result<bpf::NewCode> code = lower(fn, options);
+    if (!code) {
+      if (!best_code_ && !error_) error_ = code.error();
+      return false;
+    }
+    const double cost = cost_of(*code, selection_.objective, was_, kCloseCost * cost_);
+    if (homes != options_.homes) is_close_[size_t(homes)] = cost <= kCloseCost * cost_;
+    if (cost >= cost_) return false;
+    cost_ = cost;
+    best_code_ = std::move(*code);
+    best_x86_.reset();
+    return true;
+  }
+
   // In machine code, than the input.
-  bool is_larger() const {
-    return was_.x86 && bpf::x86_size(best_code_->insns, best_code_->attachments) > was_.x86;
+  bool is_larger() {
+    if (!best_x86_) best_x86_ = bpf::x86_size(best_code_->insns, best_code_->attachments);
+    return was_.x86 && *best_x86_ > was_.x86;
+  }
+  // Whether registers go to the stack, as a rule: the program's own stores look the same.
+  bool spills() const {
+    constexpr int kLeast = 2;
+    return std::ranges::count_if(best_code_->insns, [](bpf::Insn insn) {
+             return insn.code == (bpf::kStx | bpf::kMem | bpf::kDw) && insn.dst() == bpf::kFrameRegister;
+           }) >= kLeast;
   }
 
   const Symbols& symbols_;
@@ -179,8 +216,10 @@ class Contest {
   const bool is_small_;  // or other lives do no harm
   Function best_;
   std::optional<bpf::NewCode> best_code_;
+  std::array<bool, 3> is_close_ = {true, true, true};  // by homes: whether the last code with them was nearly the best
+  std::optional<uint32_t> best_x86_;  // bytes of machine code, once known
   std::optional<Error> error_;
-  double cost_ = 0;
+  double cost_ = std::numeric_limits<double>::infinity();
 };
 
 std::vector<Stage> stages_of(const char* text) {
@@ -208,17 +247,20 @@ void search(Contest& contest, uint64_t size) {
       const auto& step = steps[next(steps.size())];
       sequence.insert(sequence.end(), step.begin(), step.end());
     }
-    contest.try_passes(sequence, n < steps.size() ? Homes::kKept : Homes(next(3)));
+    const Homes homes = n < steps.size() ? Homes::kKept : Homes(next(3));
+    contest.try_passes(sequence, {.passes = "", .homes = homes});
   }
 }
 
 }  // namespace
 
-double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was) {
+double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was, double limit) {
   constexpr double kNever = 1e6;
   const auto records = double(code.insns.size());
-  const double bytes = bpf::x86_size(code.insns, code.attachments);
   const double too_many = was.insns && records > was.insns ? kNever * (records - was.insns) : 0;
+  if (too_many >= limit) return too_many;
+  if (objective == Objective::kSize && 1000 * records >= limit) return 1000 * records;
+  const double bytes = bpf::x86_size(code.insns, code.attachments);
   switch (objective) {
     case Objective::kSize: return 1000 * records + bytes / 100 + too_many;
     case Objective::kSpeed: return time_of(code) + 0.02 * bytes + 0.1 * records + too_many;
@@ -232,9 +274,11 @@ double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was) {
       // Bytes beyond the input's are worth avoiding as long as the function gets shorter at all.
       const double not_shorter = records >= was.insns ? 1000 * kBytesOfRecord : 0;
       const double larger = was.x86 && bytes > was.x86 ? 1000 * (bytes - was.x86) : 0;
+      const double cost = 4 * records + bytes + too_many + not_shorter + larger;
+      if (cost >= limit) return cost;
       const uint64_t work = was.work ? bpf::verifier_work(code.insns) : 0;
       const double longer = is_much_more_work(work, was.work) ? 100 * double(work - was.work) : 0;
-      return 4 * records + bytes + too_many + not_shorter + larger + longer;
+      return cost + longer;
     }
   }
 }
@@ -262,17 +306,15 @@ Result<bpf::NewCode> lower_best(Function&& fn, CodeSize was, const Symbols& symb
   if (size > kMostInsts) return lower(std::move(fn), options);
   const bool is_small = size <= kMostWithOtherLives || selection.objective != Objective::kBalanced;
   Contest contest(was, symbols, options, selection, is_small);
-  Function first = std::move(fn);
-  if (!contest.enter(first, options.homes)) contest.enter(first, Homes::kPreferred);
+  if (!contest.begin(std::move(fn), options.homes)) contest.try_homes(Homes::kPreferred);
   if (!contest.has_code()) return contest.take();
   static const std::vector<std::vector<Stage>> kWays = [] {
     std::vector<std::vector<Stage>> ways;
     for (const Way& way : kFew) ways.push_back(stages_of(way.passes));
     return ways;
   }();
-  for (size_t n = 0; n < kWays.size(); ++n) contest.try_passes(kWays[n], kFew[n].homes);
-  contest.try_homes(Homes::kPreferred);
-  contest.try_homes(Homes::kLast);
+  for (size_t n = 0; n < kWays.size(); ++n) contest.try_passes(kWays[n], kFew[n]);
+  if (contest.may_pay(Homes::kPreferred)) contest.try_homes(Homes::kPreferred);
   if (selection.effort == Effort::kSearch) search(contest, size);
   return contest.take();
 }

@@ -2,6 +2,7 @@
 // Several ways to make code of one function; the cheapest is taken.
 
 #include <functional>
+#include <limits>
 #include <span>
 #include <string>
 
@@ -38,8 +39,10 @@ struct CodeSize {
 
 CodeSize size_of(std::span<const bpf::Insn> insns, std::span<const bpf::Attachment> attachments);
 
-// What code costs under an objective: less is better. `was` is what it stands for.
-double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was);
+// What code costs under an objective: less is better. `was` is what it stands for. Where it is not below
+// `limit`, the result may be anything from there on.
+double cost_of(const bpf::NewCode& code, Objective objective, CodeSize was,
+               double limit = std::numeric_limits<double>::infinity());
 
 // Whether to take code of that size in place of the input's. Only kBalanced ever says no: to code whose fewer
 // records take too many bytes of machine code, and to code that takes the verifier much longer. Else empty.

@@ -36,7 +36,10 @@ class Forest {
 Dominators::Dominators(const Function& fn) {
   if (!fn.entry()) return;
   // Depth-first numbers, with an explicit stack of (block, next edge).
+  number_ = SideTable<Block, uint32_t>(fn.blocks.size(), UINT32_MAX);
+  blocks_.reserve(fn.blocks.size());
   std::vector<uint32_t> parent;
+  parent.reserve(fn.blocks.size());
   std::vector<std::pair<Block, uint32_t>> stack;
   auto visit = [&](Block b, uint32_t from) {
     number_.at(b) = uint32_t(blocks_.size());

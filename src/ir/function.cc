@@ -194,6 +194,7 @@ std::optional<uint64_t> Function::constant(Value v, Width width) const {
 
 std::vector<Inst> Function::all_insts() const {
   std::vector<Inst> all;
+  all.reserve(insts.size());
   for (Block b : all_blocks())
     for (Inst i : insts_of(b)) all.push_back(i);
   return all;

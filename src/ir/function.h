@@ -192,6 +192,7 @@ class Function {
   // All uses of `from` become uses of `to`. Constant time: readers go through resolve().
   void replace(Value from, Value to);
   Value resolve(Value v) const {
+    if (!has_aliases_) return v;
     while (values[v].alias) v = values[v].alias;
     return v;
   }

@@ -36,7 +36,7 @@ struct Word {
 class Interpreter {
  public:
   Interpreter(const Function& fn, const Symbols& symbols, const InterpretOptions& options)
-      : here_{&fn}, symbols_(symbols), options_(options), may_goto_(options.may_goto_budget) {}
+      : here_{&fn}, symbols_(symbols), options_(options) {}
 
   Behaviour run(std::span<const uint64_t> args) {
     std::vector<Word> words;
@@ -146,7 +146,11 @@ class Interpreter {
     const InstData& d = fn().insts[i];
     switch (d.op) {
       case Opcode::Jump: return follow(i, 0);
-      case Opcode::MayGoto: return follow(i, may_goto_ && may_goto_-- ? 1 : 0);
+      case Opcode::MayGoto: {
+        // One budget for all that one of the input became: how often others ran must not show.
+        uint32_t& left = may_goto_left_.try_emplace(d.origin, options_.may_goto_budget).first->second;
+        return follow(i, left && left-- ? 1 : 0);
+      }
       case Opcode::Return: {
         here_.returned = get(i, 0);
         return i;
@@ -258,6 +262,18 @@ class Interpreter {
     return helper && n < helper->args.size() && (helper->args[n] == 'k' || helper->args[n] == 'r');
   }
 
+  // Whether a call may change memory outside of the frame.
+  bool changes_memory(Inst i) const {
+    const InstData& d = fn().insts[i];
+    const bpf::Touch touch =
+        d.op == Opcode::CallHelper ? bpf::touch_of(int32_t(d.imm)) : bpf::Touch::kAnything;
+    if (touch != bpf::Touch::kBuffer) return touch == bpf::Touch::kAnything;
+    const std::string_view kinds = bpf::helper(int32_t(d.imm))->args;
+    for (size_t n = 0; n < std::min<size_t>(kinds.size(), d.operand_count); ++n)
+      if (const Word w = get(i, n); kinds[n] == 'w' && (!w.defined || !in_frame(w.bits))) return true;
+    return false;
+  }
+
   // A call may change all memory but the frame, and of the frame what it gets a pointer to.
   Word call(Inst i) {
     const InstData& d = fn().insts[i];
@@ -276,8 +292,11 @@ class Interpreter {
       if (is_pointer) text += format("={:#x}", follows ? read_written(w.bits) : read(w.bits, 8));
     }
     text += ")";
-    const uint64_t h = mix(mix(options_.seed, ++epoch_), mix(text));
-    std::erase_if(memory_, [](const auto& byte) { return !in_frame(byte.first); });
+    const uint64_t h = mix(mix(options_.seed, ++calls_), mix(text));
+    if (changes_memory(i)) {
+      ++epoch_;
+      std::erase_if(memory_, [](const auto& byte) { return !in_frame(byte.first); });
+    }
     for (size_t n = 0; n < d.operand_count; ++n)
       if (Word w = get(i, n); w.defined && in_frame(w.bits) && !only_reads(d, n)) write(w.bits, mix(h, n), 8);
     effect(std::move(text));
@@ -291,8 +310,9 @@ class Interpreter {
   const InterpretOptions& options_;
   std::unordered_map<uint64_t, uint8_t> memory_;
   std::map<uint64_t, std::optional<uint8_t>> stored_;  // since the last effect; none: undefined
-  uint64_t epoch_ = 0;                                 // calls so far
-  uint32_t may_goto_;
+  uint64_t calls_ = 0;
+  uint64_t epoch_ = 0;  // calls so far that may have changed memory
+  std::map<uint32_t, uint32_t> may_goto_left_;         // by origin
   uint64_t depth_ = 0, steps_ = 0;
   bool ended_ = false;
   Behaviour out_;

@@ -1,5 +1,7 @@
 #include "lift/lift.h"
 
+#include <algorithm>
+
 #include "lift/frame.h"
 #include "lift/lifter.h"
 
@@ -107,6 +109,7 @@ void Lifter::connect(uint32_t b) {
   if (succs.empty()) return;
   Inst end = out_.terminator(blocks_[b]);
   std::vector<Block> targets;
+  targets.reserve(succs.size());
   for (uint32_t s : succs) targets.push_back(blocks_[s]);
   Edge first = out_.set_targets(end, targets);
   state_ = exit_state_[b];
@@ -119,15 +122,22 @@ Result<Function> lift(const bpf::Program& program, bpf::FunctionId id, const Cal
   return Lifter(program, id, facts).run();
 }
 
+static bool calls_functions(const bpf::Program& program, const bpf::Function& fn) {
+  return std::ranges::any_of(fn.attachments,
+                             [&](const bpf::Attachment& a) { return bool(program.symbols[a.symbol].function); });
+}
+
 CallFacts analyze_calls(const bpf::Program& program) {
   // Arguments only grow from call to caller, so rounds end after at most the depth of the call graph.
   CallFacts facts;
   for (uint32_t n = 0; n < program.functions.size(); ++n) facts.args.at(bpf::FunctionId{n}) = 0;
-  for (bool changed = true; changed;) {
+  bool is_first = true;
+  for (bool changed = true; changed; is_first = false) {
     changed = false;
     for (uint32_t n = program.functions.size(); n-- > 0;) {
       bpf::FunctionId id{n};
       const bpf::Function& fn = program.functions[id];
+      if (!is_first && !calls_functions(program, fn)) continue;
       auto flow = build_flow(program, fn);
       int args = bpf::kMaxArguments;
       if (flow) {

@@ -25,7 +25,10 @@ Result<uint64_t> number_option(const ModulePassContext& context, std::string_vie
 }
 
 Changed drop_unreachable(Function& fn, PassContext& context) {
-  if (!remove_unreachable_blocks(fn)) return Changed::kNothing;
+  size_t placed = 0;
+  for ([[maybe_unused]] Block b : fn.all_blocks()) ++placed;
+  if (context.analyses.cfg().rpo.size() == placed) return Changed::kNothing;
+  remove_unreachable_blocks(fn);
   context.analyses.control_flow_changed();
   return Changed::kControlFlow;
 }

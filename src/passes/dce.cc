@@ -16,8 +16,7 @@ namespace epass {
 
 Result<Changed> dce(Function& fn, PassContext& context) {
   // Blocks that nothing reaches may use values and pass arguments, too.
-  Changed changed = remove_unreachable_blocks(fn) ? Changed::kControlFlow : Changed::kNothing;
-  if (changed != Changed::kNothing) context.analyses.control_flow_changed();
+  Changed changed = drop_unreachable(fn, context);
   const Cfg& cfg = context.analyses.cfg();
   SideTable<Value, uint8_t> live(fn.values.size(), 0);
   std::vector<Value> work;

@@ -28,6 +28,8 @@ class DeadStores {
       context.missed(fn_, store, "an address of the stack goes where it cannot be followed");
       return Changed::kNothing;
     }
+    for (int n = 0; n < bpf::kStackSize; ++n)
+      if (memory_.stack().escapes(n - bpf::kStackSize, 1)) escaped_.set(size_t(n));
     read_at_begin_.resize(cfg_.rpo.size());
     for (bool changed = true; changed;) {
       changed = false;
@@ -113,13 +115,13 @@ class DeadStores {
       }
       if (d.op == Opcode::Store) return;
     }
-    for (int n = 0; n < bpf::kStackSize; ++n)
-      if (memory_.stack().escapes(n - bpf::kStackSize, 1)) read.set(size_t(n));
+    read |= escaped_;
   }
 
   Function& fn_;
   const Cfg& cfg_;
   const MemoryModel& memory_;
+  Bytes escaped_;                     // what callees may read
   std::vector<Bytes> read_at_begin_;  // in reverse post-order
 };
 

@@ -25,7 +25,7 @@ class EarlyCse {
     for (Block b : cfg_.rpo) {
       const auto incoming = cfg_.incoming(b);
       Known known;
-      if (incoming.size() == 1 && b != fn_.entry()) known = known_[cfg_.number(cfg_.source(incoming[0]))];
+      if (incoming.size() == 1 && b != fn_.entry()) known = known_at_end(cfg_.source(incoming[0]));
       for (Inst i = fn_.blocks[b].first, next; i; i = next) {
         next = fn_.next(i);
         visit(i, known);
@@ -36,6 +36,14 @@ class EarlyCse {
   }
 
  private:
+  // The last block that asks takes it along.
+  Known known_at_end(Block pred) {
+    Known& known = known_[cfg_.number(pred)];
+    const Inst end = fn_.terminator(pred);
+    const bool is_last = ++asked_.at(pred) == fn_.insts[end].edge_count;
+    return is_last ? std::move(known) : known;
+  }
+
   void visit(Inst i, Known& known) {
     const InstData& d = fn_.insts[i];
     if (clobbers_registers(d.op)) {
@@ -110,6 +118,7 @@ class EarlyCse {
   const Cfg& cfg_ = context_.analyses.cfg();
   const MemoryModel& memory_ = context_.analyses.memory();
   std::vector<Known> known_;  // at the end of each block, in reverse post-order
+  SideTable<Block, uint32_t> asked_ = SideTable<Block, uint32_t>(0);
   bool changed_ = false;
 };
 

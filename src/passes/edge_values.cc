@@ -7,7 +7,7 @@
 // The register that was compared is there anyway. Only where the verifier knows the constant, too: pointers
 // that helpers return, or null, and numbers that cannot be pointers.
 
-#include "analysis/memory.h"
+#include "bpf/contracts.h"
 #include "pass/pass.h"
 
 namespace epass {
@@ -16,7 +16,7 @@ namespace {
 // Whether a helper returns a pointer to something, or null.
 bool may_return_null(int64_t helper) {
   constexpr int64_t kListenerSock = 98, kSkcLookupTcp = 99;
-  return gives_memory(helper) || helper == kListenerSock || helper == kSkcLookupTcp;
+  return bpf::gives_memory(int32_t(helper)) || helper == kListenerSock || helper == kSkcLookupTcp;
 }
 
 bool is_known_after_test(const Function& fn, Value v, uint64_t constant) {

@@ -16,7 +16,7 @@ FrameUse of_argument(const Function& fn, Inst call, size_t n, int offset) {
   const auto size = fn.constant(fn.operand(call, n + 1), Width::k32);
   if ((kind != 'r' && kind != 'w') || !size || *size == 0 || int64_t(*size) > -offset) return use;
   use.bytes = int(*size);
-  use.is_written = kind == 'w' && fills_buffer(fn.insts[call].imm);
+  use.is_written = kind == 'w' && bpf::fills_buffer(int32_t(fn.insts[call].imm));
   use.is_read = !use.is_written;
   return use;
 }

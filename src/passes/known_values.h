@@ -43,7 +43,10 @@ class KnownMemory {
   }
   // What `write` may have changed.
   void forget_written(const MemoryModel& memory, Inst write) {
-    forget([&](const Stored& s) { return memory.may_write(write, s.at); });
+    if (const auto at = memory.plainly_written(write))
+      forget([&](const Stored& s) { return memory.may_overlap(*at, s.at); });
+    else
+      forget([&](const Stored& s) { return memory.may_write(write, s.at); });
   }
 
  private:

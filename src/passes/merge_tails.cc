@@ -28,22 +28,27 @@ class TailMerger {
       : fn_(fn), context_(context), cfg_(context.analyses.cfg()), memory_(context.analyses.memory()) {}
 
   Changed run() {
-    std::map<std::pair<uint32_t, uint32_t>, std::vector<Tail>> groups;
+    std::map<std::pair<uint32_t, uint32_t>, std::vector<Block>> groups;
     for (Block b : fn_.all_blocks()) {
       const Inst end = fn_.terminator(b);
       const Opcode op = fn_.insts[end].op;
       if (!cfg_.reachable(b) || (op != Opcode::Jump && op != Opcode::Return)) continue;
       const uint32_t to = op == Opcode::Jump ? fn_.target(end, 0).index : UINT32_MAX;
-      groups[{uint32_t(op), to}].push_back(find_tail(fn_, b));
+      groups[{uint32_t(op), to}].push_back(b);
     }
-    for (auto& [key, tails] : groups) merge_group(tails);
+    std::vector<std::vector<Tail>> alike;
+    for (const auto& [key, blocks] : groups) {
+      if (blocks.size() < 2) continue;
+      std::vector<Tail>& tails = alike.emplace_back();
+      for (Block b : blocks) tails.push_back(find_tail(fn_, b));
+    }
+    for (std::vector<Tail>& tails : alike) merge_group(tails);
     return changed_ ? Changed::kControlFlow : Changed::kNothing;
   }
 
  private:
   // Neighbours in the order of their last instructions share the longest ends.
   void merge_group(std::vector<Tail>& tails) {
-    if (tails.size() < 2) return;
     std::ranges::stable_sort(tails, {}, &Tail::shapes);
     for (size_t k = 0; k + 1 < tails.size();) {
       const size_t length = common_length(tails[k], tails[k + 1]);

@@ -10,6 +10,8 @@
 // the verifiers of all kernels since 6.1 work out from the same instructions. With edges=yes also by what
 // earlier tests say: old verifiers lose that where the value had been spilled before.
 
+#include <optional>
+
 #include "analysis/ranges.h"
 #include "ir/builder.h"
 #include "ir/edit.h"
@@ -23,12 +25,17 @@ class RangeProp {
   RangeProp(Function& fn, PassContext& context) : fn_(fn), context_(context) {}
 
   Changed run() {
+    // What is known with tests shows where there may be something to do; without, less is.
+    if (any_but_constants()) verified_.emplace(make({.as_verified = true, .use_tests = uses_tests_}));
     Changed changed = Changed::kNothing;
     for (Block b : fn_.all_blocks()) {
       if (!all_.is_reached(b)) continue;
       for (Inst i = fn_.blocks[b].first, next; i; i = next) {
         next = fn_.next(i);
-        changed |= is_conditional(fn_.insts[i].op) ? decide_branch(i) : rewrite(i);
+        if (is_conditional(fn_.insts[i].op))
+          changed |= verified_ ? decide_branch(i) : Changed::kNothing;
+        else if (is_arithmetic(fn_.insts[i].op))
+          changed |= rewrite(i);
       }
     }
     if (changed == Changed::kControlFlow) remove_unreachable_blocks(fn_);
@@ -36,11 +43,29 @@ class RangeProp {
   }
 
  private:
-  Scalar range(Inst i, size_t n) const { return verified_.at(fn_.operand(i, n), fn_.insts[i].block); }
+  Scalar range(Value v, Inst i) const { return (verified_ ? *verified_ : all_).at(v, fn_.insts[i].block); }
+  Scalar range(Inst i, size_t n) const { return range(fn_.operand(i, n), i); }
+
+  bool any_but_constants() const {
+    for (Block b : fn_.all_blocks()) {
+      if (!all_.is_reached(b)) continue;
+      for (Inst i : fn_.insts_of(b)) {
+        const Opcode op = fn_.insts[i].op;
+        if (is_conditional(op) && way_of(i)) return true;
+        if (is_arithmetic(op) && (left_alone(i) || shorter_mask(i) || without_sign(i))) return true;
+      }
+    }
+    return false;
+  }
+
+  std::optional<bool> way_of(Inst end) const {
+    const InstData& d = fn_.insts[end];
+    return decide(d.op, d.width, range(end, 0), range(end, 1));
+  }
 
   Changed decide_branch(Inst end) {
     const InstData& d = fn_.insts[end];
-    const auto way = decide(d.op, d.width, range(end, 0), range(end, 1));
+    const auto way = way_of(end);
     if (!way) return Changed::kNothing;
     keep_only_edge(fn_, d.block, *way ? 0 : 1);
     context_.count("range-prop.branches");
@@ -49,13 +74,13 @@ class RangeProp {
 
   Changed rewrite(Inst i) {
     const InstData& d = fn_.insts[i];
-    if (!is_arithmetic(d.op)) return Changed::kNothing;
     const auto c = all_.of(d.result).constant();
     const bool takes_one_record = c && (int64_t(*c) == int32_t(*c) || *c == uint32_t(*c));
     if (takes_one_record) return become_constant(fn_, i, *c), done("range-prop.constants");
+    if (!verified_) return Changed::kNothing;
     if (const Value v = left_alone(i)) return replace_keeping_home(fn_, i, v), done("range-prop.idle");
-    if (shorten_mask(i)) return done("range-prop.masks");
-    if (drop_sign(i)) return done("range-prop.signs");
+    if (const auto mask = shorter_mask(i)) return shorten_mask(i, *mask), done("range-prop.masks");
+    if (const Value v = without_sign(i)) return drop_sign(i, v), done("range-prop.signs");
     return Changed::kNothing;
   }
 
@@ -71,7 +96,7 @@ class RangeProp {
     if (d.op == Opcode::UMod) return a.word.umax < b.half.umin ? x : Value{};
     const Value pushed = shifted_left(i);  // there and back
     if (!pushed) return {};
-    const Scalar whole = verified_.at(pushed, d.block);
+    const Scalar whole = range(pushed, i);
     const int bits = 64 - int(b.word.umin);
     const bool fits = d.op == Opcode::AShr ? fits_signed(whole, bits) : whole.word.umax >> bits == 0;
     return fits ? pushed : Value{};
@@ -107,27 +132,28 @@ class RangeProp {
   }
 
   // A mask that is no immediate, but is one with bits more that are clear anyway.
-  bool shorten_mask(Inst i) {
+  std::optional<int64_t> shorter_mask(Inst i) const {
     const InstData& d = fn_.insts[i];
-    if (d.op != Opcode::And || d.width != Width::k64) return false;
+    if (d.op != Opcode::And || d.width != Width::k64) return {};
     const auto c = fn_.constant(fn_.operand(i, 1), Width::k64);
-    if (!c || int64_t(*c) == int32_t(*c)) return false;
+    if (!c || int64_t(*c) == int32_t(*c)) return {};
     const auto wide = int64_t(*c | ~range(i, 0).word.possible());
-    if (wide != int32_t(wide)) return false;
-    const Value operands[] = {fn_.operand(i, 0), Builder::before(fn_, i).constant(wide)};
+    return wide == int32_t(wide) ? std::optional(wide) : std::nullopt;
+  }
+  void shorten_mask(Inst i, int64_t mask) {
+    const Value operands[] = {fn_.operand(i, 0), Builder::before(fn_, i).constant(mask)};
     fn_.set_operands(i, operands);
-    return true;
   }
 
-  // An extension of the sign in two records, where there is none.
-  bool drop_sign(Inst i) {
-    InstData& d = fn_.insts[i];
-    const Value pushed = d.op == Opcode::AShr ? shifted_left(i) : Value{};
-    if (!pushed || fn_.constant(fn_.operand(i, 1), Width::k64) != 32) return false;
-    if (verified_.at(pushed, d.block).half.smin < 0) return false;
-    d.op = Opcode::ZExt32;
-    fn_.set_operands(i, std::span(&pushed, 1));
-    return true;
+  // What an extension of the sign in two records extends, where there is none.
+  Value without_sign(Inst i) const {
+    const Value pushed = fn_.insts[i].op == Opcode::AShr ? shifted_left(i) : Value{};
+    if (!pushed || fn_.constant(fn_.operand(i, 1), Width::k64) != 32) return {};
+    return range(pushed, i).half.smin < 0 ? Value{} : pushed;
+  }
+  void drop_sign(Inst i, Value of) {
+    fn_.insts[i].op = Opcode::ZExt32;
+    fn_.set_operands(i, std::span(&of, 1));
   }
 
   Ranges make(Ranges::Options options) {
@@ -140,7 +166,8 @@ class RangeProp {
   Function& fn_;
   PassContext& context_;
   const Ranges all_ = make({.as_verified = false, .use_tests = true});
-  const Ranges verified_ = make({.as_verified = true, .use_tests = context_.option("edges", "no") == "yes"});
+  const bool uses_tests_ = context_.option("edges", "no") == "yes";
+  std::optional<Ranges> verified_;  // from which all but constants follow; not there: nothing does
 };
 
 }  // namespace

@@ -16,8 +16,7 @@ namespace epass {
 
 Result<Changed> simplify_params(Function& fn, PassContext& context) {
   // Blocks that nothing reaches may pass arguments, too.
-  Changed changed = remove_unreachable_blocks(fn) ? Changed::kControlFlow : Changed::kNothing;
-  if (changed != Changed::kNothing) context.analyses.control_flow_changed();
+  Changed changed = drop_unreachable(fn, context);
   const Cfg& cfg = context.analyses.cfg();
   for (bool again = true; again;) {
     again = false;

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/format.h"
+#include "base/memory.h"
 #include "driver/files.h"
 #include "tool/command.h"
 #include "tool/suggest.h"
@@ -149,6 +150,7 @@ int run_words(const std::vector<std::string>& words, Ui& ui, Diagnostics& diagno
 
 int main(int argc, char** argv) {
   using namespace epass::tool;
+  epass::keep_freed_memory();
   epass::driver::remove_temporary_on_signal();
   Ui ui;
   Diagnostics diagnostics(ui);

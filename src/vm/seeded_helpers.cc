@@ -197,6 +197,7 @@ uint64_t SeededWorld::call_helper(Machine& machine, int32_t id) {
   if (id >= kLookup && id <= kDelete && machine.arg_defined(1))
     if (Map* map = map_at(machine.arg(1))) return map_helper(machine, *map, id);
   if (id == kLoop || id == kForEach) return loop(machine, id);
+  if (id >= bpf::kFirstImpossibleHelper) return machine.fail(format("there is no helper number {}", id));
   const bpf::HelperContract* contract = bpf::helper(id);
   uint64_t r0 = stub(machine, contract ? std::string(contract->name) : format("helper {}", id),
                      contract ? contract->args : "");

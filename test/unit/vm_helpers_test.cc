@@ -44,6 +44,12 @@ TEST(VmHelpers, LoopCountsTheRoundThatStopsIt) {
   EXPECT_EQ(result_of(loop(-1, 0, 0)), uint64_t(-7)) << "more than BPF_MAX_LOOPS";
 }
 
+TEST(VmHelpers, NothingRunsBehindACallThatCannotBe) {
+  auto program = object::split_flat({move(1, 1), call(195'896'080), move(10, 1), move(0, 0), kExit}, "test");
+  ASSERT_TRUE(program);
+  EXPECT_EQ(vm::run(*program, FunctionId{0}, {.context = vm::Context::kSkb}).error, "there is no helper number 195896080");
+}
+
 // The key in the frame, then the helper; lookups give the first byte of the value, or 77.
 std::vector<Insn> map_access(int32_t helper, int32_t key, int32_t flags) {
   std::vector<Insn> insns = {make_insn(kSt | kMem | kW, 10, 0, -4, key),
