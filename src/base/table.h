@@ -14,8 +14,8 @@
 namespace epass {
 
 // Owns every entity of one kind. Storage is chunks of 2^k entries: references stay valid while the table
-// grows, nothing is moved or copied, and copying a table is a plain deep copy. Memory of a chunk that no entry
-// has reached yet is never touched.
+// grows, nothing is moved or copied, and copying a table is a plain deep copy. Memory of a chunk that no
+// entry has reached yet is never touched.
 template <class Key, class T>
 class Table {
   static constexpr uint32_t kShift = 10;

@@ -61,6 +61,11 @@ bool fills_buffer(int32_t id) {
   return id == 4 || id == 16 || id == 26 || id == 112 || id == 113;
 }
 
+bool has_fixed_elements(uint32_t map_type) {
+  constexpr uint32_t kArray = 2, kPercpuArray = 6;
+  return map_type == kArray || map_type == kPercpuArray;
+}
+
 bool gives_memory(int32_t id) {
   return id == 1 || id == 81 || id == 107 || id == 131 || id == 145 || id == 156 || id == 195 || id == 210;
 }

@@ -38,6 +38,7 @@ struct Symbol {
   std::string name = {};                    // for messages and text; unique in its program
   FunctionId function = {};                 // kFunc: the function, if it lies in this program
   std::optional<Signature> signature = {};  // kKfunc and external kFunc
+  uint32_t map_type = 0;                    // kMap: enum bpf_map_type as the object defines it, 0 unknown
   bool weak = false;                        // may resolve to nothing: code guarded by it must not be hoisted
   uint32_t external = UINT32_MAX;      // the object's own number for it (ELF symbol index); nothing for dumps
   std::vector<uint32_t> targets = {};  // kJumpTable: instruction indices in the function that owns the table

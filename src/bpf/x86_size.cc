@@ -252,7 +252,8 @@ class Sizer {
     }
   }
 
-  // Where a jump leads: so many bytes on, not counting jumps, and with so many jumps in front of it in the function.
+  // Where a jump leads: so many bytes on, not counting jumps, and with so many jumps in front of it in the
+  // function.
   struct Way {
     bool is_known = false;
     int64_t bytes = 0;

@@ -48,12 +48,15 @@ Contents::Contents(const MFunction& mf, const std::vector<Chunk>& chunks, const 
   for (const VRegData& reg : mf.vregs)
     if (is_slot(reg.loc) && slots_[size_t(-reg.loc)] < 0) slots_[size_t(-reg.loc)] = int8_t(slot_count_++);
   for (uint32_t n = 0; n < records_.size(); n += records_[n].length) read(n);
+  for (uint32_t b = 0; b < mf.blocks.size(); ++b)
+    may_repeat_ |= std::ranges::any_of(mf.succs(b), [&](MBlock s) { return s.index <= b; });
 }
 
 void Contents::read(uint32_t n) {
   const bpf::Insn insn = code_.insns[n];
   Record record{.touched = touched_by(insn), .length = uint8_t(bpf::records(insn))};
-  record.is_core = !code_.core.empty() && std::ranges::binary_search(code_.core, n, {}, &bpf::CoreRecord::insn);
+  record.is_core =
+      !code_.core.empty() && std::ranges::binary_search(code_.core, n, {}, &bpf::CoreRecord::insn);
   record.makes = makes(n, insn);
   if (insn.cls() == bpf::kSt) record.stores = constant(uint64_t(int64_t{insn.imm}));
   if (insn.code == (bpf::kLdx | bpf::kMem | bpf::kDw) && insn.src() == bpf::kFrameRegister)
@@ -61,6 +64,9 @@ void Contents::read(uint32_t n) {
   const bool is_store =
       insn.code == (bpf::kStx | bpf::kMem | bpf::kDw) || insn.code == (bpf::kSt | bpf::kMem | bpf::kDw);
   if (is_store && insn.dst() == bpf::kFrameRegister) record.spilled = slot_of(insn.off);
+  record.uses = record.touched.reads, record.defines = record.touched.writes;
+  if (const int bit = slot_bit(record.filled); bit >= 0) record.uses |= uint64_t{1} << bit;
+  if (const int bit = slot_bit(record.spilled); bit >= 0) record.defines |= uint64_t{1} << bit;
   records_[n] = record;
 }
 
@@ -83,8 +89,8 @@ Contents::Number Contents::makes(uint32_t n, bpf::Insn insn) {
 }
 
 // A number that stands for what record `n` computes now must not stay behind for what it computed before.
-void Contents::define(State state, uint32_t reg, Number number) {
-  if (number && !(number & kMade)) std::ranges::replace(state.holds, number, 0u);
+void Contents::define(State state, uint32_t reg, Number number) const {
+  if (may_repeat_ && number && !(number & kMade)) std::ranges::replace(state.holds, number, 0u);
   if (reg < kRegisters) state.reg(reg) = number;
 }
 

@@ -36,19 +36,10 @@ class Tidier {
  private:
   using State = Contents::State;
 
-  // What a record does to what is alive: registers in the lower bits, slots above.
+  // What a block does to what is alive, as Contents::Record has it.
   struct Liveness {
     uint64_t uses = 0, defines = 0;
   };
-  Liveness liveness(uint32_t n) const {
-    const Contents::Record& record = contents_.record(n);
-    Liveness result{record.touched.reads, record.touched.writes};
-    if (const int filled = slot_bit(record.filled); filled >= 0) result.uses |= uint64_t{1} << filled;
-    if (const int spilled = slot_bit(record.spilled); spilled >= 0) result.defines |= uint64_t{1} << spilled;
-    return result;
-  }
-  // Slots beyond those that fit are always live.
-  static int slot_bit(int slot) { return slot >= 0 && slot < 64 - 16 ? slot + 16 : -1; }
   bool is_there(uint32_t n) const { return code_.insns[n].code && !gone_[n]; }
 
   uint64_t live_out(uint32_t b) const {
@@ -62,7 +53,7 @@ class Tidier {
     for (uint32_t b = 0; b < count; ++b)
       for (uint32_t n = chunks_[b].end; n-- > chunks_[b].begin;) {
         if (!is_there(n)) continue;
-        const Liveness record = liveness(n);
+        const Contents::Record& record = contents_.record(n);
         blocks[b].uses = (blocks[b].uses & ~record.defines) | record.uses;
         blocks[b].defines |= record.defines;
       }
@@ -87,16 +78,15 @@ class Tidier {
       for (uint32_t n = chunks_[b].end; n-- > chunks_[b].begin;) {
         if (!is_there(n)) continue;
         const Contents::Record& record = contents_.record(n);
-        const Liveness change = liveness(n);
         const bool is_pure =
-            code_.insns[n].code == kMoveX || slot_bit(record.filled) >= 0 || record.makes;
+            code_.insns[n].code == kMoveX || Contents::slot_bit(record.filled) >= 0 || record.makes;
         const bool is_dead_value = is_pure && !(record.touched.writes & live);
-        const bool is_dead_spill = slot_bit(record.spilled) >= 0 && !(change.defines & live);
+        const bool is_dead_spill = Contents::slot_bit(record.spilled) >= 0 && !(record.defines & live);
         if (!record.is_core && (is_dead_value || is_dead_spill)) {
           erase(n);
           continue;
         }
-        live = (live & ~change.defines) | change.uses;
+        live = (live & ~record.defines) | record.uses;
       }
     }
   }
@@ -259,9 +249,9 @@ class Tidier {
   std::vector<uint8_t> gone_;
   std::vector<uint64_t> live_in_;
   std::vector<uint32_t> readers_;  // of what may be forwarded
-  uint16_t written_ = 0;    // registers that the block has written so far
-  uint16_t kept_ = 0;       // registers whose value at the start of some block is needed by a rewrite
-  uint16_t forgotten_ = 0;  // registers of which a definition went that blocks further on may count on
+  uint16_t written_ = 0;           // registers that the block has written so far
+  uint16_t kept_ = 0;              // registers whose value at the start of some block is needed by a rewrite
+  uint16_t forgotten_ = 0;         // registers of which a definition went that blocks further on may count on
   bool changed_ = false;
 };
 

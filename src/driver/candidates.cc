@@ -143,10 +143,12 @@ class Contest {
 
   // The best so far through these passes.
   void try_passes(std::span<const Stage> stages, const Way& way) {
+    if (!may_pay(way.homes) && !(way.then && may_pay(*way.then))) return;
     if (way.when == When::kIfSpills && !spills()) return;
     if (way.when == When::kIfLarger && !is_larger()) return;
     const bool lives = is_small_ || is_larger();
-    if (!lives && std::ranges::all_of(stages, [](const Stage& s) { return s.pass && makes_other_lives(*s.pass); }))
+    if (!lives &&
+        std::ranges::all_of(stages, [](const Stage& s) { return s.pass && makes_other_lives(*s.pass); }))
       return;
     Function fn = best_;
     Counters counters;
@@ -170,7 +172,9 @@ class Contest {
   bool try_homes(Homes homes) { return improves(best_, homes); }
 
   // Other homes than the input's pay where registers are short.
-  bool may_pay(Homes homes) const { return homes == options_.homes || (is_close_[size_t(homes)] && spills()); }
+  bool may_pay(Homes homes) const {
+    return homes == options_.homes || (is_close_[size_t(homes)] && spills());
+  }
   bool has_code() const { return best_code_.has_value(); }
   Result<bpf::NewCode> take() {
     if (best_code_) return std::move(*best_code_);
@@ -216,8 +220,9 @@ class Contest {
   const bool is_small_;  // or other lives do no harm
   Function best_;
   std::optional<bpf::NewCode> best_code_;
-  std::array<bool, 3> is_close_ = {true, true, true};  // by homes: whether the last code with them was nearly the best
-  std::optional<uint32_t> best_x86_;  // bytes of machine code, once known
+  std::array<bool, 3> is_close_ = {true, true,
+                                   true};  // by homes: whether the last code with them was nearly the best
+  std::optional<uint32_t> best_x86_;       // bytes of machine code, once known
   std::optional<Error> error_;
   double cost_ = std::numeric_limits<double>::infinity();
 };

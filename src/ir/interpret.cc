@@ -274,6 +274,18 @@ class Interpreter {
     return false;
   }
 
+  // The element of an array; none: it is no such lookup.
+  std::optional<Word> array_element(Inst i) const {
+    const InstData& d = fn().insts[i];
+    if (d.op != Opcode::CallHelper || d.imm != bpf::kMapLookupElem || d.operand_count < 2) return {};
+    const Inst map = fn().def(fn().source(fn().operand(i, 0)));
+    if (!map || fn().insts[map].op != Opcode::Symbol || !get(i, 1).defined) return {};
+    const bpf::Symbol& symbol = symbols_[fn().insts[map].symbol];
+    if (!bpf::has_fixed_elements(symbol.map_type)) return {};
+    const uint64_t h = mix(mix(mix(options_.seed, 17), mix(symbol.name)), read(get(i, 1).bits, 4));
+    return Word{h % 4 == 0 ? 0 : h & 0xffff'ffff'fff8, true};
+  }
+
   // A call may change all memory but the frame, and of the frame what it gets a pointer to.
   Word call(Inst i) {
     const InstData& d = fn().insts[i];
@@ -281,6 +293,7 @@ class Interpreter {
     if (d.op == Opcode::CallFunc && follows)
       if (const bpf::FunctionId id = symbols_[d.symbol].function; id && id.index < options_.functions.size())
         return call_function(i, options_.functions[id.index]);
+    if (const auto element = array_element(i)) return *element;
     std::string text = std::string(info(d.op).mnemonic);
     if (d.symbol) text += " " + symbols_[d.symbol].name;
     text += format("#{}+{}(", d.imm, d.offset);
@@ -311,8 +324,8 @@ class Interpreter {
   std::unordered_map<uint64_t, uint8_t> memory_;
   std::map<uint64_t, std::optional<uint8_t>> stored_;  // since the last effect; none: undefined
   uint64_t calls_ = 0;
-  uint64_t epoch_ = 0;  // calls so far that may have changed memory
-  std::map<uint32_t, uint32_t> may_goto_left_;         // by origin
+  uint64_t epoch_ = 0;                          // calls so far that may have changed memory
+  std::map<uint32_t, uint32_t> may_goto_left_;  // by origin
   uint64_t depth_ = 0, steps_ = 0;
   bool ended_ = false;
   Behaviour out_;

@@ -52,7 +52,9 @@ class ModuleParser : ParserTokens {
       if (auto equals = expect("="); !equals) return equals;
       auto value = number(0, UINT32_MAX, "a number");
       if (!value) return fail(value.error());
-      if (word.text == "weak")
+      if (word.text == "type" && symbol.kind == bpf::Symbol::Kind::kMap)
+        symbol.map_type = static_cast<uint32_t>(*value);
+      else if (word.text == "weak")
         symbol.weak = *value != 0;
       else if (word.text == "external")
         symbol.external = static_cast<uint32_t>(*value);

@@ -202,6 +202,7 @@ std::string declaration(const bpf::Symbol& s) {
   constexpr std::string_view kWords[] = {"map", "data", "func", "kfunc", "ksym", "table", "other"};
   std::string text = format("{} {}", kWords[static_cast<size_t>(s.kind)], quoted_name(s.name));
   if (s.signature) text += format(" args={} void={}", s.signature->args, int(s.signature->returns_void));
+  if (s.map_type) text += format(" type={}", s.map_type);
   if (s.weak) text += " weak=1";
   if (s.external != UINT32_MAX) text += format(" external={}", s.external);
   for (uint32_t target : s.targets) text += format(" target={}", target);

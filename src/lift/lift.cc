@@ -123,8 +123,8 @@ Result<Function> lift(const bpf::Program& program, bpf::FunctionId id, const Cal
 }
 
 static bool calls_functions(const bpf::Program& program, const bpf::Function& fn) {
-  return std::ranges::any_of(fn.attachments,
-                             [&](const bpf::Attachment& a) { return bool(program.symbols[a.symbol].function); });
+  return std::ranges::any_of(
+      fn.attachments, [&](const bpf::Attachment& a) { return bool(program.symbols[a.symbol].function); });
 }
 
 CallFacts analyze_calls(const bpf::Program& program) {

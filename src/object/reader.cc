@@ -2,6 +2,8 @@
 
 #include "object/reader.h"
 
+#include <map>
+
 namespace epass::object {
 
 Result<void> ObjectReader::run() {
@@ -21,6 +23,13 @@ Result<void> ObjectReader::run() {
   find_core_records();
   find_address_taken();
   o_.maps_ = read_maps(elf_, o_.btf_.get());
+  std::map<std::string_view, uint32_t> types;
+  for (const Map& map : o_.maps_) types.emplace(map.name, map.type);
+  for (uint32_t n = 0; n < o_.program_.symbols.size(); ++n) {
+    bpf::Symbol& symbol = o_.program_.symbols[bpf::SymbolId{n}];
+    const auto type = types.find(symbol.name);
+    if (symbol.kind == bpf::Symbol::Kind::kMap && type != types.end()) symbol.map_type = type->second;
+  }
   return {};
 }
 

@@ -25,6 +25,36 @@ class Solver {
   Solver(Function& fn, const Users& users)
       : fn_(fn), facts_(fn.values.size(), Fact{}), visited_(fn.insts.size(), 0), users_(users) {}
 
+  // Whether anything may follow from the constants that there are: an instruction of nothing else, or a
+  // parameter that always gets the same one, parameters left aside.
+  static bool has_something(const Function& fn, const Cfg& cfg) {
+    const auto constant = [&](Value v) {
+      const Inst i = fn.def(v);
+      const bool is_known = i && fn.insts[i].op == Opcode::Const && fn.insts[i].core == kNoCore;
+      return is_known ? std::optional(fn.insts[i].imm) : std::nullopt;
+    };
+    const auto may_be_constant = [&](Block b, uint32_t n) {
+      std::optional<int64_t> all;
+      for (Edge e : cfg.incoming(b)) {
+        const Value v = fn.args(e)[n];
+        const auto c = constant(v);
+        if (c ? all.value_or(*c) != *c : bool(fn.def(v))) return false;
+        if (c) all = c;
+      }
+      return all.has_value();
+    };
+    for (Block b : fn.all_blocks()) {
+      for (uint32_t n = 0; n < fn.params(b).size(); ++n)
+        if (may_be_constant(b, n)) return true;
+      for (Inst i : fn.insts_of(b)) {
+        const InstData& d = fn.insts[i];
+        if (!is_arithmetic(d.op) && d.op != Opcode::Copy && !is_conditional(d.op)) continue;
+        if (constant(fn.operand(i, 0)) && (d.operand_count == 1 || constant(fn.operand(i, 1)))) return true;
+      }
+    }
+    return false;
+  }
+
   void run() {
     for (Value v : fn_.params(fn_.entry())) lower(v, {Fact::kVaries});
     enter(fn_.entry());
@@ -148,6 +178,7 @@ class Solver {
 }  // namespace
 
 Result<Changed> const_prop(Function& fn, PassContext& context) {
+  if (!Solver::has_something(fn, context.analyses.cfg())) return Changed::kNothing;
   Solver solver(fn, context.analyses.users());
   solver.run();
   Changed changed = solver.rewrite(context);

@@ -9,6 +9,8 @@
 // Works backwards from what has effects, so cycles of parameters that feed only each other go, too. Loads
 // count as removable: a program may not rely on a load to be refused.
 
+#include <algorithm>
+
 #include "ir/edit.h"
 #include "pass/pass.h"
 
@@ -29,18 +31,15 @@ Result<Changed> dce(Function& fn, PassContext& context) {
     for (Inst i : fn.insts_of(b))
       if (!is_removable(fn.insts[i].op))
         for (Value v : fn.operands(i)) use(v);
-  SideTable<Value, uint32_t> position(fn.values.size(), 0);
-  for (Block b : fn.all_blocks()) {
-    auto params = fn.params(b);
-    for (uint32_t n = 0; n < params.size(); ++n) position.at(params[n]) = n;
-  }
   while (!work.empty()) {
-    const ValueData& v = fn.values[work.back()];
-    uint32_t n = position[work.back()];
+    const Value used = work.back();
+    const ValueData& v = fn.values[used];
     work.pop_back();
     if (v.inst) {
       for (Value operand : fn.operands(v.inst)) use(operand);
     } else {
+      const auto params = fn.params(v.block);
+      const auto n = size_t(std::ranges::find(params, used) - params.begin());
       for (Edge e : cfg.incoming(v.block)) use(fn.args(e)[n]);
     }
   }

@@ -73,10 +73,9 @@ class EarlyCse {
       if (c) key.imm = int64_t(*c);
       if (!c) key.operands[n] = v;
     }
-    if (known.values.size() == kMaxKnown) known.values.clear();
-    const auto [it, is_new] = known.values.try_emplace(key, d.result);
-    if (!is_new) return replace(i, it->second, "early-cse.computed");
-    if (known.before && known.before->values.contains(key)) context_.missed(fn_, i, kAcrossCall);
+    if (const Value same = known.values.find_or_add(key, d.result))
+      return replace(i, same, "early-cse.computed");
+    if (known.before && known.before->values.find(key)) context_.missed(fn_, i, kAcrossCall);
   }
 
   void load(Inst i, Known& known) {
@@ -110,7 +109,6 @@ class EarlyCse {
     changed_ = true;
   }
 
-  static constexpr size_t kMaxKnown = KnownMemory::kMost;
   static constexpr auto kAcrossCall = "it is known already, but not kept across the call in between";
 
   Function& fn_;

@@ -2,7 +2,6 @@
 // What early-cse and gvn know at one place.
 
 #include <array>
-#include <map>
 #include <memory>
 #include <span>
 #include <vector>
@@ -53,9 +52,29 @@ class KnownMemory {
   std::vector<Stored> list_;
 };
 
+// What was computed last; forgets it all when it gets too much. So few that looking at each is fastest.
+class KnownResults {
+ public:
+  // The value that the same instruction made; none, and `made` is remembered.
+  Value find_or_add(const Key& key, Value made) {
+    if (const Value known = find(key)) return known;
+    if (list_.size() == KnownMemory::kMost) list_.clear();
+    list_.emplace_back(key, made);
+    return {};
+  }
+  Value find(const Key& key) const {
+    for (const auto& [known, value] : list_)
+      if (known == key) return value;
+    return {};
+  }
+
+ private:
+  std::vector<std::pair<Key, Value>> list_;
+};
+
 // What is known where the walk of early-cse stands.
 struct Known {
-  std::map<Key, Value> values = {};
+  KnownResults values = {};
   KnownMemory memory = {};
   // For remarks: the last call, and what was known before it.
   Inst call = {};

@@ -33,6 +33,10 @@ std::optional<Choice> find_choice(const Function& fn, Value v) {
   return Choice{fn.operand(shift, 0), width, *c};
 }
 
+bool tests_choice(const Function& fn, Inst end) {
+  return is_conditional(fn.insts[end].op) && find_choice(fn, fn.operand(end, 0));
+}
+
 class Signs {
  public:
   Signs(Function& fn, Analyses& analyses)
@@ -111,7 +115,9 @@ class Signs {
 }  // namespace
 
 Result<Changed> test_signs(Function& fn, PassContext& context) {
-  return Signs(fn, context.analyses).run(context);
+  for (Block b : fn.all_blocks())
+    if (tests_choice(fn, fn.terminator(b))) return Signs(fn, context.analyses).run(context);
+  return Changed::kNothing;
 }
 
 }  // namespace epass

@@ -95,6 +95,8 @@ int64_t SeededWorld::map_refuses(const Map& map, const std::vector<uint8_t>& key
   return 0;
 }
 
+bool SeededWorld::Map::is_fixed() const { return bpf::has_fixed_elements(info.type); }
+
 bool SeededWorld::Map::is_array() const { return info.type == BPF_MAP_TYPE_ARRAY; }
 
 bool SeededWorld::Map::holds(const std::vector<uint8_t>& key) const {
@@ -126,19 +128,26 @@ uint64_t SeededWorld::map_helper(Machine& machine, Map& map, int32_t id) {
     return map.values.emplace(key, base).first;
   };
   uint64_t r0 = 0;
+  uint64_t h = mix(input_.seed ^ 0x100c, map.info.key_size);
+  for (uint8_t byte : key) h = mix(h, byte);
   Event event{.what = format("map {} {}", id, map.name)};
   for (uint8_t byte : key) event.values.push_back(byte);
   int64_t refused = id == kLookup ? 0 : map_refuses(map, key, id, id == kUpdate ? machine.arg(4) : 0);
+  if (map.is_fixed() && !map.info.known && id == kDelete) refused = -EINVAL;
+  if (map.is_fixed() && !map.info.known && id == kUpdate && !map.exists.try_emplace(key, h % 4 != 0).first->second)
+    refused = -E2BIG;
   if (refused) {
     r0 = uint64_t(refused);
   } else if (id == kLookup) {
-    uint64_t h = mix(input_.seed ^ 0x100c, map.info.key_size);
-    for (uint8_t byte : key) h = mix(h, byte);
     bool found = map.info.known ? map.holds(key) : h % 4 != 0;
-    if (it == map.values.end() && !map.info.known) {
+    const auto decided = map.exists.find(key);
+    if (decided != map.exists.end()) {
+      found = decided->second;
+    } else if (it == map.values.end() && !map.info.known) {
       const uint64_t lookup = Observer::kLookups + lookups_++;
       if (auto given = input_.answers.find(lookup); given != input_.answers.end()) found = given->second != 0;
       if (options_.observer) options_.observer->answered(lookup, found);
+      if (map.is_fixed()) map.exists.emplace(key, found);
     }
     if (it == map.values.end() && found) it = add();
     r0 = it == map.values.end() ? 0 : it->second;
@@ -156,7 +165,8 @@ uint64_t SeededWorld::map_helper(Machine& machine, Map& map, int32_t id) {
     if (it != map.values.end()) map.values.erase(it);
     if (map.info.known) map.gone.insert(key);
   }
-  out_.events.push_back(std::move(event));
+  // Who looks up an element of an array once instead of twice does the same.
+  if (id != kLookup || !map.is_fixed()) out_.events.push_back(std::move(event));
   return r0;
 }
 

@@ -1,10 +1,10 @@
 // Tables and lists own what is in them: copies are apart, and everything is destroyed once.
 
-#include "base/table.h"
-
 #include <gtest/gtest.h>
 
 #include <string>
+
+#include "base/table.h"
 
 namespace epass {
 namespace {
@@ -25,7 +25,8 @@ struct Counted {
 
 Table<Key, Counted> numbers(uint32_t count) {
   Table<Key, Counted> table;
-  for (uint32_t n = 0; n < count; ++n) table.add(Counted("a number that takes memory of its own: " + std::to_string(n)));
+  for (uint32_t n = 0; n < count; ++n)
+    table.add(Counted("a number that takes memory of its own: " + std::to_string(n)));
   return table;
 }
 

@@ -47,7 +47,8 @@ TEST(VmHelpers, LoopCountsTheRoundThatStopsIt) {
 TEST(VmHelpers, NothingRunsBehindACallThatCannotBe) {
   auto program = object::split_flat({move(1, 1), call(195'896'080), move(10, 1), move(0, 0), kExit}, "test");
   ASSERT_TRUE(program);
-  EXPECT_EQ(vm::run(*program, FunctionId{0}, {.context = vm::Context::kSkb}).error, "there is no helper number 195896080");
+  EXPECT_EQ(vm::run(*program, FunctionId{0}, {.context = vm::Context::kSkb}).error,
+            "there is no helper number 195896080");
 }
 
 // The key in the frame, then the helper; lookups give the first byte of the value, or 77.
