@@ -39,8 +39,8 @@ bool gives_memory(int32_t id);
 // Whether a helper writes all of its buffer, with zeros if it fails.
 bool fills_buffer(int32_t id);
 
-// Whether the address of an element depends on its key alone for as long as a program runs, and no element comes
-// or goes: arrays, and this CPU's elements of arrays per CPU. `map_type`: enum bpf_map_type.
+// Whether the address of an element depends on its key alone for as long as a program runs, and no element
+// comes or goes: arrays, and this CPU's elements of arrays per CPU. `map_type`: enum bpf_map_type.
 bool has_fixed_elements(uint32_t map_type);
 
 }  // namespace epass::bpf

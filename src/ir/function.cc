@@ -161,7 +161,6 @@ void Function::replace(Value from, Value to) {
 
 void Function::compact_aliases() {
   if (!has_aliases_) return;
-  has_aliases_ = false;
   // Aliases form chains. Every value on the way learns the end, so that each link is followed once.
   for (uint32_t n = 0; n < values.size(); ++n) {
     const Value end = resolve(Value{n});
@@ -179,6 +178,7 @@ void Function::compact_aliases() {
   }
   // Nothing refers to a replaced value any more. A parameter among them is an unused parameter again.
   for (uint32_t n = 0; n < values.size(); ++n) values[Value{n}].alias = {};
+  has_aliases_ = false;
 }
 
 Value Function::source(Value v) const {

@@ -28,7 +28,7 @@ constexpr const char* kO1 = "promote-slots," TIDY;
 #define O2(merge_stores, roll_loops)                                                                      \
   "inline,drop-unused,promote-slots,"                                                                     \
   "fixpoint(simplify-cfg,const-prop,simplify,test-signs,thread-jumps,simplify-params,dce),dead-args,dce," \
-  "fold-offsets,early-cse,reuse-lookups,combine-loads,repeated-stores," merge_stores ",dce," merge_stores               \
+  "fold-offsets,early-cse,reuse-lookups,combine-loads,repeated-stores," merge_stores ",dce," merge_stores \
   ",fold-params,dead-stores," TIDY ",fold-params,early-cse,range-prop,fold-offsets," TIDY                 \
   ",merge-constants," TIDY "," roll_loops "," TIDY ",merge-tails," TIDY ",merge-tails," TIDY              \
   ",hoist-stores,dce"

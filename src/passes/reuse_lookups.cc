@@ -10,9 +10,9 @@
 //   b2:                                               v3 = load.u32 v1+0
 //     v3 = load.u32 v2+0
 //
-// An element of an array lies where it lies for as long as the map is there, and so does this CPU's of an array
-// per CPU: the same key gives the same address, whoever writes to the map meanwhile. What the first test has
-// shown is not tested again.
+// An element of an array lies where it lies for as long as the map is there, and so does this CPU's of an
+// array per CPU: the same key gives the same address, whoever writes to the map meanwhile. What the first
+// test has shown is not tested again.
 
 #include <map>
 #include <optional>

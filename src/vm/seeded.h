@@ -34,7 +34,7 @@ class SeededWorld : public Host {
     std::set<std::vector<uint8_t>> gone = {};              // deleted keys of `info.entries`
     std::map<std::vector<uint8_t>, bool> exists = {};      // keys of arrays with unknown contents
     bool is_array() const;
-    bool is_fixed() const;  // bpf::has_fixed_elements
+    bool is_fixed() const;                              // bpf::has_fixed_elements
     bool holds(const std::vector<uint8_t>& key) const;  // only where the contents are known
   };
 

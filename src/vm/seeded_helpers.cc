@@ -134,7 +134,8 @@ uint64_t SeededWorld::map_helper(Machine& machine, Map& map, int32_t id) {
   for (uint8_t byte : key) event.values.push_back(byte);
   int64_t refused = id == kLookup ? 0 : map_refuses(map, key, id, id == kUpdate ? machine.arg(4) : 0);
   if (map.is_fixed() && !map.info.known && id == kDelete) refused = -EINVAL;
-  if (map.is_fixed() && !map.info.known && id == kUpdate && !map.exists.try_emplace(key, h % 4 != 0).first->second)
+  if (map.is_fixed() && !map.info.known && id == kUpdate &&
+      !map.exists.try_emplace(key, h % 4 != 0).first->second)
     refused = -E2BIG;
   if (refused) {
     r0 = uint64_t(refused);

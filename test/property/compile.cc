@@ -5,6 +5,7 @@
 #include "object/dump.h"
 #include "pass/pipeline.h"
 #include "passes/registry.h"
+#include "random_program.h"
 
 namespace epass {
 
@@ -37,6 +38,10 @@ Result<Compiler> Compiler::make(const std::vector<bpf::Insn>& insns) {
   if (!program) return fail(program.error());
   Compiler out;
   out.program_ = std::move(*program);
+  // As an object would say it.
+  for (uint32_t n = 0; n < out.program_.symbols.size(); ++n)
+    if (bpf::Symbol& s = out.program_.symbols[bpf::SymbolId{n}]; s.name == "map#" + std::to_string(kArrayMap))
+      s.map_type = 2;
   out.facts_ = analyze_calls(out.program_);
   return out;
 }

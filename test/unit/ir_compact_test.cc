@@ -61,6 +61,24 @@ TEST(IrCompact, LeavesCodeAloneThatUsesWhatIsGone) {
   EXPECT_EQ(fn.insts.size(), 2u);
 }
 
+// A replacement by what is replaced in turn, read before and after both are forgotten.
+TEST(IrCompact, ReplacementsOfReplacements) {
+  Function fn;
+  const Block entry = fn.add_block();
+  const Value a = Builder::at_end(fn, entry).constant(1), b = Builder::at_end(fn, entry).constant(2),
+              c = Builder::at_end(fn, entry).constant(3);
+  const Value sum = Builder::at_end(fn, entry).binary(Opcode::Add, Width::k64, a, b);
+  Builder::at_end(fn, entry).ret(sum);
+  fn.replace(a, b);
+  fn.replace(b, c);
+  const Inst add = fn.def(sum);
+  EXPECT_EQ(fn.operand(add, 0), c);
+  fn.compact_aliases();
+  EXPECT_EQ(fn.operands(add)[0], c);
+  EXPECT_EQ(fn.operands(add)[1], c);
+  EXPECT_EQ(fn.resolve(a), a) << "nothing refers to it any more";
+}
+
 TEST(IrCompact, KeepsTheOrderOfIds) {
   Function fn = RandomFunction(7).make();
   make_gaps(fn);

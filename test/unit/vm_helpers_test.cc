@@ -94,6 +94,35 @@ TEST(VmHelpers, MapsOfKnownContents) {
   EXPECT_EQ(result_of(map_access(kDelete, 1, 0), hash), 0u);
 }
 
+// In arrays nothing comes or goes, whatever the seed says that there is; and who looks is not seen.
+TEST(VmHelpers, ElementsOfArraysStayWhereTheyAre) {
+  const std::vector<Insn> lookup = map_access(1, 3, 0), update = map_access(2, 3, 0);
+  std::vector<Insn> insns(lookup.begin(), lookup.begin() + 10);
+  insns.push_back(make_insn(kAlu64 | kMov | kX, 6, 0, 0, 0));
+  insns.insert(insns.end(), update.begin(), update.begin() + 10);
+  insns.insert(insns.end(), lookup.begin(), lookup.begin() + 10);
+  // 0 if both are the same element, 1 if there is none both times.
+  insns.push_back(make_insn(kAlu64 | kSub | kX, 0, 6, 0, 0));
+  insns.push_back(make_insn(kJmp | kJne, 6, 0, 1, 0));
+  insns.push_back(make_insn(kAlu64 | kAdd, 0, 0, 0, 1));
+  insns.push_back(kExit);
+  auto program = object::split_flat(std::move(insns), "test");
+  ASSERT_TRUE(program);
+  uint64_t missing = 0;
+  for (uint64_t seed = 0; seed < 32; ++seed)
+    for (uint32_t type : {2u, 6u}) {
+      vm::MapInfo info{.type = type, .key_size = 4, .value_size = 8, .max_entries = 8};
+      const vm::Input input{.context = vm::Context::kSkb, .seed = seed};
+      const vm::Outcome out = vm::run(*program, FunctionId{0}, input, {.maps = {{"map#1", info}}});
+      EXPECT_EQ(out.error, "");
+      EXPECT_LE(out.r0, 1u);
+      EXPECT_EQ(out.events.size(), 1u) << "the update";
+      missing += out.r0;
+    }
+  EXPECT_GT(missing, 0u) << "programs meet both";
+  EXPECT_LT(missing, 64u);
+}
+
 TEST(VmHelpers, LegacyLoadsSeeWhatTheProgramWrote) {
   auto program = object::split_flat(
       {make_insn(kAlu64 | kMov | kX, 6, 1, 0, 0), make_insn(kLdx | kMem | kW, 2, 1, 76, 0),
