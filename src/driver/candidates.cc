@@ -171,9 +171,12 @@ class Contest {
   }
   bool try_homes(Homes homes) { return improves(best_, homes); }
 
-  // Other homes than the input's pay where registers are short.
-  bool may_pay(Homes homes) const {
-    return homes == options_.homes || (is_close_[size_t(homes)] && spills());
+  // Other homes than the input's pay where registers are short. A search tries them anyway, and so does who
+  // has nothing good yet.
+  bool may_pay(Homes homes) {
+    if (homes == options_.homes || selection_.effort == Effort::kSearch) return true;
+    if (best_code_->insns.size() >= was_.insns || is_larger()) return true;
+    return is_close_[size_t(homes)] && spills();
   }
   bool has_code() const { return best_code_.has_value(); }
   Result<bpf::NewCode> take() {
@@ -220,9 +223,9 @@ class Contest {
   const bool is_small_;  // or other lives do no harm
   Function best_;
   std::optional<bpf::NewCode> best_code_;
-  std::array<bool, 3> is_close_ = {true, true,
-                                   true};  // by homes: whether the last code with them was nearly the best
-  std::optional<uint32_t> best_x86_;       // bytes of machine code, once known
+  std::optional<uint32_t> best_x86_;  // bytes of machine code, once known
+  // By homes: whether the last code with them was nearly the best.
+  std::array<bool, 3> is_close_ = {true, true, true};
   std::optional<Error> error_;
   double cost_ = std::numeric_limits<double>::infinity();
 };
