@@ -13,7 +13,6 @@
 // pointers: the verifier refuses that.
 
 #include <algorithm>
-#include <map>
 
 #include "ir/builder.h"
 #include "pass/pass.h"
@@ -28,20 +27,7 @@ class TailMerger {
       : fn_(fn), context_(context), cfg_(context.analyses.cfg()), memory_(context.analyses.memory()) {}
 
   Changed run() {
-    std::map<std::pair<uint32_t, uint32_t>, std::vector<Block>> groups;
-    for (Block b : fn_.all_blocks()) {
-      const Inst end = fn_.terminator(b);
-      const Opcode op = fn_.insts[end].op;
-      if (!cfg_.reachable(b) || (op != Opcode::Jump && op != Opcode::Return)) continue;
-      const uint32_t to = op == Opcode::Jump ? fn_.target(end, 0).index : UINT32_MAX;
-      groups[{uint32_t(op), to}].push_back(b);
-    }
-    std::vector<std::vector<Tail>> alike;
-    for (const auto& [key, blocks] : groups) {
-      if (blocks.size() < 2) continue;
-      std::vector<Tail>& tails = alike.emplace_back();
-      for (Block b : blocks) tails.push_back(find_tail(fn_, b));
-    }
+    std::vector<std::vector<Tail>> alike = find_alike(fn_, cfg_);
     for (std::vector<Tail>& tails : alike) merge_group(tails);
     return changed_ ? Changed::kControlFlow : Changed::kNothing;
   }

@@ -21,6 +21,7 @@
 #include "bpf/contracts.h"
 #include "ir/edit.h"
 #include "pass/pass.h"
+#include "passes/null_tests.h"
 
 namespace epass {
 namespace {
@@ -36,7 +37,9 @@ class Lookups {
     if (calls_.size() < 2) return Changed::kNothing;
     for (Inst call : calls_) visit(call);
     if (again_.empty()) return Changed::kNothing;
-    for (Value first : firsts_) decide_tests(first);
+    const uint32_t decided = decide_null_tests(fn_, context_.analyses, same_);
+    for (uint32_t n = 0; n < decided; ++n) context_.count("reuse-lookups.tests");
+    if (decided) changed_ = Changed::kControlFlow;
     for (auto [call, first] : again_) {
       fn_.replace(fn_.insts[call].result, first);
       fn_.remove(call);
@@ -68,7 +71,6 @@ class Lookups {
       const Value v = fn_.insts[first].result;
       again_.emplace_back(call, v);
       same_[v].push_back(fn_.insts[call].result);
-      if (firsts_.empty() || std::ranges::find(firsts_, v) == firsts_.end()) firsts_.push_back(v);
       changed_ |= Changed::kInstructions;
       return;
     }
@@ -104,51 +106,6 @@ class Lookups {
     return {};
   }
 
-  // Tests against null, of `first` and of all that is the same, behind another that has decided it.
-  void decide_tests(Value first) {
-    std::vector<Inst> tests;
-    find_tests(first, tests);
-    for (Value again : same_[first]) find_tests(again, tests);
-    for (Inst end : tests) {
-      const Block here = fn_.insts[end].block;
-      for (Inst other : tests) {
-        if (other == end || fn_.insts[other].edge_count != 2) continue;
-        const auto side = side_of(other, here);
-        if (!side) continue;
-        // Whether the value is null there, and whether this test asks for null.
-        const bool is_null = (fn_.insts[other].op == Opcode::JumpEq) == (*side == 0);
-        const bool asks_null = fn_.insts[end].op == Opcode::JumpEq;
-        decided_.emplace_back(end, is_null == asks_null ? 0 : 1);
-        break;
-      }
-    }
-    for (auto [end, n] : decided_) {
-      keep_only_edge(fn_, fn_.insts[end].block, n);
-      context_.count("reuse-lookups.tests");
-      changed_ |= Changed::kControlFlow;
-    }
-    decided_.clear();
-  }
-
-  void find_tests(Value v, std::vector<Inst>& tests) const {
-    for (Inst i : users_.of(v)) {
-      const InstData& d = fn_.insts[i];
-      if (d.op == Opcode::Copy) find_tests(d.result, tests);
-      const bool is_test = (d.op == Opcode::JumpEq || d.op == Opcode::JumpNe) && d.width == Width::k64;
-      if (!is_test || fn_.operand(i, 0) != v || fn_.target(i, 0) == fn_.target(i, 1)) continue;
-      if (fn_.constant(fn_.operand(i, 1), Width::k64) == 0u) tests.push_back(i);
-    }
-  }
-
-  // The edge of `end` that all ways to `b` take.
-  std::optional<uint32_t> side_of(Inst end, Block b) const {
-    for (uint32_t n = 0; n < 2; ++n) {
-      const Block to = fn_.target(end, n);
-      if (cfg_.incoming(to).size() == 1 && dominators_.dominates(to, b)) return n;
-    }
-    return {};
-  }
-
   static constexpr uint32_t kKeyBytes = 4;  // of all arrays
   static constexpr int kFarthest = 256;
 
@@ -156,14 +113,11 @@ class Lookups {
   PassContext& context_;
   const Cfg& cfg_ = context_.analyses.cfg();
   const Dominators& dominators_ = context_.analyses.dominators();
-  const Users& users_ = context_.analyses.users();
   const MemoryModel& memory_ = context_.analyses.memory();
   std::vector<Inst> calls_;
   std::map<Key, std::vector<Inst>> known_;
   std::vector<std::pair<Inst, Value>> again_;  // calls, and what they give
-  std::vector<Value> firsts_;                  // results that are used again
-  std::map<Value, std::vector<Value>> same_;
-  std::vector<std::pair<Inst, uint32_t>> decided_;
+  std::map<Value, std::vector<Value>> same_;   // by result, those that it stands for
   Changed changed_ = Changed::kNothing;
 };
 

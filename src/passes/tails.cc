@@ -1,5 +1,7 @@
 #include "passes/tails.h"
 
+#include <map>
+
 #include "analysis/shape.h"
 #include "bpf/contracts.h"
 
@@ -15,6 +17,23 @@ Tail find_tail(const Function& fn, Block b) {
     tail.shapes.push_back(shape_of(fn.insts[i]));
   }
   return tail;
+}
+
+std::vector<std::vector<Tail>> find_alike(const Function& fn, const Cfg& cfg) {
+  std::map<std::pair<Opcode, uint32_t>, std::vector<Block>> groups;
+  for (Block b : fn.all_blocks()) {
+    const Inst end = fn.terminator(b);
+    const Opcode op = fn.insts[end].op;
+    if (!cfg.reachable(b) || (op != Opcode::Jump && op != Opcode::Return)) continue;
+    groups[{op, op == Opcode::Jump ? fn.target(end, 0).index : UINT32_MAX}].push_back(b);
+  }
+  std::vector<std::vector<Tail>> alike;
+  for (const auto& [key, blocks] : groups) {
+    if (blocks.size() < 2) continue;
+    std::vector<Tail>& tails = alike.emplace_back();
+    for (Block b : blocks) tails.push_back(find_tail(fn, b));
+  }
+  return alike;
 }
 
 size_t common_length(const Tail& a, const Tail& b) {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "ir/function.h"
+#include "analysis/cfg.h"
 
 namespace epass {
 
@@ -19,6 +19,9 @@ struct Position {
 
 // The last instructions of the block, up to 32 and as far as they may be shared with another block.
 Tail find_tail(const Function& fn, Block b);
+// Of the reachable blocks that end in one way, by a jump to the same place or by a return, where there is
+// more than one of them.
+std::vector<std::vector<Tail>> find_alike(const Function& fn, const Cfg& cfg);
 // How many instructions before the terminators are alike.
 size_t common_length(const Tail& a, const Tail& b);
 
