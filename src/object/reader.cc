@@ -23,6 +23,11 @@ Result<void> ObjectReader::run() {
   find_core_records();
   find_address_taken();
   o_.maps_ = read_maps(elf_, o_.btf_.get());
+  tell_map_types();
+  return {};
+}
+
+void ObjectReader::tell_map_types() {
   std::map<std::string_view, uint32_t> types;
   for (const Map& map : o_.maps_) types.emplace(map.name, map.type);
   for (uint32_t n = 0; n < o_.program_.symbols.size(); ++n) {
@@ -30,7 +35,6 @@ Result<void> ObjectReader::run() {
     const auto type = types.find(symbol.name);
     if (symbol.kind == bpf::Symbol::Kind::kMap && type != types.end()) symbol.map_type = type->second;
   }
-  return {};
 }
 
 Result<void> ObjectReader::read_btf() {

@@ -122,6 +122,7 @@ class ObjectReader {
 
   // Pointers to functions in data.
   void find_address_taken();
+  void tell_map_types();
 
   Object& o_;
   ElfFile& elf_;

@@ -46,7 +46,8 @@ class SeededWorld : public Host {
   uint64_t new_element(Machine& machine, const char* name, std::vector<uint8_t> bytes);
   void read_buffer(Machine& machine, Event& event, uint64_t address, uint64_t size);
   Map* map_at(uint64_t handle);
-  static int64_t map_refuses(const Map& map, const std::vector<uint8_t>& key, int32_t id, uint64_t flags);
+  int64_t map_refuses(Map& map, const std::vector<uint8_t>& key, int32_t id, uint64_t flags) const;
+  bool seed_has(const std::vector<uint8_t>& key) const;  // in a map of unknown contents
   uint64_t map_handle(uint32_t symbol);
 
   const Executable& executable_;

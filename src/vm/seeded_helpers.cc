@@ -82,10 +82,19 @@ uint64_t SeededWorld::map_handle(uint32_t symbol) {
   return region_address(kMapHandleBase, number);
 }
 
-// What the kernel refuses, as it does; 0 if it would do it. Only for maps whose contents are known.
-int64_t SeededWorld::map_refuses(const Map& map, const std::vector<uint8_t>& key, int32_t id,
-                                 uint64_t flags) {
-  if (!map.info.known) return 0;
+bool SeededWorld::seed_has(const std::vector<uint8_t>& key) const {
+  uint64_t h = mix(input_.seed ^ 0x100c, key.size());
+  for (uint8_t byte : key) h = mix(h, byte);
+  return h % 4 != 0;
+}
+
+// What the kernel refuses, as it does; 0 if it would do it. Of maps of unknown contents only what is certain:
+// in arrays nothing comes or goes.
+int64_t SeededWorld::map_refuses(Map& map, const std::vector<uint8_t>& key, int32_t id,
+                                 uint64_t flags) const {
+  if (!map.info.known && !map.is_fixed()) return 0;
+  if (!map.info.known && id == kDelete) return -EINVAL;
+  if (!map.info.known) return map.exists.try_emplace(key, seed_has(key)).first->second ? 0 : -E2BIG;
   bool exists = map.holds(key);
   if (id == kDelete) return map.is_array() ? -EINVAL : exists ? 0 : -ENOENT;
   if (flags > BPF_EXIST) return -EINVAL;
@@ -128,19 +137,13 @@ uint64_t SeededWorld::map_helper(Machine& machine, Map& map, int32_t id) {
     return map.values.emplace(key, base).first;
   };
   uint64_t r0 = 0;
-  uint64_t h = mix(input_.seed ^ 0x100c, map.info.key_size);
-  for (uint8_t byte : key) h = mix(h, byte);
   Event event{.what = format("map {} {}", id, map.name)};
   for (uint8_t byte : key) event.values.push_back(byte);
   int64_t refused = id == kLookup ? 0 : map_refuses(map, key, id, id == kUpdate ? machine.arg(4) : 0);
-  if (map.is_fixed() && !map.info.known && id == kDelete) refused = -EINVAL;
-  if (map.is_fixed() && !map.info.known && id == kUpdate &&
-      !map.exists.try_emplace(key, h % 4 != 0).first->second)
-    refused = -E2BIG;
   if (refused) {
     r0 = uint64_t(refused);
   } else if (id == kLookup) {
-    bool found = map.info.known ? map.holds(key) : h % 4 != 0;
+    bool found = map.info.known ? map.holds(key) : seed_has(key);
     const auto decided = map.exists.find(key);
     if (decided != map.exists.end()) {
       found = decided->second;
